@@ -1,0 +1,1 @@
+"""Concept tokens: rows outside the model's tables, their prompts, starting values and files."""
