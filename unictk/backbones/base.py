@@ -81,7 +81,7 @@ class Backbone(Protocol):
         ...
 
     def choose(self, requests: Sequence[Request], options: Sequence[str]) -> Tensor:
-        """log P(option and end of answer), (requests, options): equals ``-loss.text_sum`` of the answer."""
+        """Log P(option and end of answer), (requests, options): equals ``-loss.text_sum`` of the answer."""
         ...
 
     def vectors(self, images: Sequence[Image]) -> Vectors:

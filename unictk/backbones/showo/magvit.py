@@ -1,0 +1,271 @@
+"""MAGVIT-v2: the look-up-free tokenizer of Show-o, in the published layout of names.
+
+A picture becomes a grid of integer codes: the encoder gives ``z_channels`` numbers per cell, their signs
+are the bits of the code (channel 0 is the most significant). Decoding maps bits back to pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unictk.errors import UserError
+
+GROUPS = 32
+"""Groups of every GroupNorm; channel counts must be multiples of it."""
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(GROUPS, channels, eps=1e-6)
+
+
+class ResidualBlock(nn.Module):
+    """Two (norm, swish, 3x3 convolution), added to the input; 1x1 shortcut where the width changes."""
+
+    def __init__(self, width_in: int, width_out: int) -> None:
+        super().__init__()
+        self.norm1 = _norm(width_in)
+        self.conv1 = nn.Conv2d(width_in, width_out, 3, padding=1)
+        self.norm2 = _norm(width_out)
+        self.conv2 = nn.Conv2d(width_out, width_out, 3, padding=1)
+        if width_in != width_out:
+            self.nin_shortcut = nn.Conv2d(width_in, width_out, 1)
+        self.widens = width_in != width_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, h, w) -> (B, out, h, w)."""
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = self.conv2(F.silu(self.norm2(h)))
+        return (self.nin_shortcut(x) if self.widens else x) + h
+
+
+class AttentionBlock(nn.Module):
+    """Single-head attention over all cells, added to the input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = _norm(width)
+        self.q = nn.Conv2d(width, width, 1)
+        self.k = nn.Conv2d(width, width, 1)
+        self.v = nn.Conv2d(width, width, 1)
+        self.proj_out = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) -> same."""
+        h = self.norm(x)
+        q, k, v = (layer(h).flatten(2).transpose(1, 2).unsqueeze(1) for layer in (self.q, self.k, self.v))
+        mixed = F.scaled_dot_product_attention(q, k, v).squeeze(1).transpose(1, 2)
+        return x + self.proj_out(mixed.reshape(x.shape))
+
+
+class Middle(nn.Module):
+    """Residual block, attention, residual block at the lowest resolution."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.block_1 = ResidualBlock(width, width)
+        self.attn_1 = AttentionBlock(width)
+        self.block_2 = ResidualBlock(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) -> same."""
+        return self.block_2(self.attn_1(self.block_1(x)))
+
+
+class Downsample(nn.Module):
+    """Halve the side: one row and column of zeros at the right and bottom, 3x3 convolution of stride 2."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) -> (B, width, h/2, w/2)."""
+        return self.conv(F.pad(x, (0, 1, 0, 1)))
+
+
+class Upsample(nn.Module):
+    """Double the side: nearest neighbour, then a 3x3 convolution."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) -> (B, width, 2h, 2w)."""
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class Level(nn.Module):
+    """The residual blocks of one resolution, then at most one change of resolution."""
+
+    def __init__(
+        self, width_in: int, width_out: int, blocks: int, downsample: bool = False, upsample: bool = False
+    ) -> None:
+        super().__init__()
+        widths = [width_in] + [width_out] * blocks
+        self.block = nn.ModuleList(ResidualBlock(a, b) for a, b in pairwise(widths))
+        self.downsample = Downsample(widths[-1]) if downsample else nn.Identity()
+        self.upsample = Upsample(widths[-1]) if upsample else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, h, w) -> (B, out, h', w')."""
+        for block in self.block:
+            x = block(x)
+        return self.upsample(self.downsample(x))
+
+
+class Encoder(nn.Module):
+    """Pixels to one vector of z numbers per cell; every level but the last halves the side."""
+
+    def __init__(self, channels: int, multipliers: Sequence[int], blocks: Sequence[int], z: int) -> None:
+        super().__init__()
+        widths = [channels] + [channels * m for m in multipliers]
+        last = len(multipliers) - 1
+        self.conv_in = nn.Conv2d(3, channels, 3, padding=1)
+        self.down = nn.ModuleList(
+            Level(widths[i], widths[i + 1], blocks[i], downsample=i < last) for i in range(last + 1)
+        )
+        self.mid = Middle(widths[-1])
+        self.norm_out = _norm(widths[-1])
+        self.conv_out = nn.Conv2d(widths[-1], z, 3, padding=1)
+        self.quant_conv = nn.Conv2d(z, z, 1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] -> (B, z, H/f, W/f)."""
+        h = self.conv_in(pixels)
+        for level in self.down:
+            h = level(h)
+        h = self.conv_out(F.silu(self.norm_out(self.mid(h))))
+        return self.quant_conv(h)
+
+
+class Decoder(nn.Module):
+    """Bits to pixels; ``up[0]`` is full resolution and runs last."""
+
+    def __init__(self, channels: int, multipliers: Sequence[int], blocks: Sequence[int], z: int) -> None:
+        super().__init__()
+        widths = [channels * m for m in multipliers]
+        entering = [*widths[1:], widths[-1]]
+        self.post_quant_conv = nn.Conv2d(z, z, 1)
+        self.conv_in = nn.Conv2d(z, widths[-1], 3, padding=1)
+        self.mid = Middle(widths[-1])
+        self.up = nn.ModuleList(
+            Level(entering[i], widths[i], blocks[i], upsample=i > 0) for i in range(len(widths))
+        )
+        self.norm_out = _norm(widths[0])
+        self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)
+
+    def forward(self, bits: Tensor) -> Tensor:
+        """(B, z, h, w) of -1 and 1 -> (B, 3, fh, fw), about [-1, 1]."""
+        h = self.mid(self.conv_in(self.post_quant_conv(bits)))
+        for index in reversed(range(len(self.up))):
+            h = self.up[index](h)
+        return self.conv_out(F.silu(self.norm_out(h)))
+
+
+class SignQuantizer(nn.Module):
+    """Look-up-free quantization: a code's bits are the signs of the channels (exactly 0 counts as -1).
+
+    Buffers, as published: ``embedding`` (2**z, z), the bits of every code as -1 and 1, and ``power_vals``
+    (z,), the weight of every channel.
+    """
+
+    embedding: Tensor
+    power_vals: Tensor
+
+    def __init__(self, z: int) -> None:
+        super().__init__()
+        self.register_buffer("power_vals", 2 ** torch.arange(z - 1, -1, -1))
+        codes = torch.arange(2**z)[:, None]
+        self.register_buffer("embedding", ((codes & self.power_vals) != 0).float() * 2 - 1)
+
+    def index(self, hidden: Tensor) -> Tensor:
+        """(B, z, ...) -> codes (B, ...), int64."""
+        return ((hidden > 0).movedim(1, -1) * self.power_vals).sum(-1)
+
+    def bits(self, codes: Tensor) -> Tensor:
+        """Codes (B, ...) -> (B, z, ...) of -1 and 1."""
+        return self.embedding[codes].movedim(-1, 1)
+
+
+class MagvitV2(nn.Module):
+    """The tokenizer of Show-o: 382 tensors and 95,387,004 parameters at the published sizes.
+
+    Sizes are per level, from full resolution down. The published option ``resolution`` only says at which
+    level attention would stand (feature width 5, which no published size has), so it does not exist here:
+    any side that is a multiple of ``downsample`` can be encoded.
+    """
+
+    def __init__(
+        self,
+        channels: int = 128,
+        encoder_multipliers: Sequence[int] = (1, 2, 2, 4, 4),
+        encoder_blocks: Sequence[int] = (4, 3, 4, 3, 4),
+        decoder_multipliers: Sequence[int] = (1, 1, 2, 2, 4),
+        decoder_blocks: Sequence[int] = (4, 4, 3, 4, 3),
+        z_channels: int = 13,
+    ) -> None:
+        super().__init__()
+        _check_sizes(channels, encoder_multipliers, encoder_blocks, decoder_multipliers, decoder_blocks)
+        self.encoder = Encoder(channels, encoder_multipliers, encoder_blocks, z_channels)
+        self.decoder = Decoder(channels, decoder_multipliers, decoder_blocks, z_channels)
+        self.quantize = SignQuantizer(z_channels)
+        self.to(memory_format=torch.channels_last)  # encodes 1.1 to 1.5 times faster on a CPU
+        self.downsample: int = 2 ** (len(encoder_multipliers) - 1)
+        self.codebook_size: int = 2**z_channels
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Pixels (B, 3, H, W) in [-1, 1] -> (B, z, H/f, W/f), before quantization.
+
+        Raises:
+            ValueError: the sides are not multiples of ``downsample``.
+        """
+        if pixels.shape[-1] % self.downsample or pixels.shape[-2] % self.downsample:
+            raise ValueError(f"sides {tuple(pixels.shape[-2:])} are not multiples of {self.downsample}")
+        return self.encoder(pixels)
+
+    @torch.no_grad()
+    def codes(self, pixels: Tensor) -> Tensor:
+        """Pixels (B, 3, H, W) in [-1, 1] -> codes (B, N) int64, rows of the grid one after another."""
+        return self.index(self.encode(pixels)).flatten(1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (B, N) of a square grid -> pixels (B, 3, H, W) in [0, 1]."""
+        return ((self.decode_raw(codes) + 1) / 2).clamp(0, 1)
+
+    def decode_raw(self, codes: Tensor) -> Tensor:
+        """Codes (B, N) of a square grid -> the decoder's pixels (B, 3, H, W), about [-1, 1], not clamped.
+
+        Raises:
+            ValueError: N is not a square.
+        """
+        side = math.isqrt(codes.shape[-1])
+        if side * side != codes.shape[-1]:
+            raise ValueError(f"{codes.shape[-1]} codes are not a square grid")
+        return self.decoder(self.bits(codes.unflatten(-1, (side, side))))
+
+    def index(self, hidden: Tensor) -> Tensor:
+        """(B, z, h, w) of any sign pattern -> codes (B, h, w) int64; channel 0 is the highest bit."""
+        return self.quantize.index(hidden)
+
+    def bits(self, codes: Tensor) -> Tensor:
+        """Codes (B, h, w) -> (B, z, h, w) of -1 and 1: what the decoder reads."""
+        return self.quantize.bits(codes)
+
+
+def _check_sizes(channels: int, *levels: Sequence[int]) -> None:
+    if channels < GROUPS or channels % GROUPS:
+        below = max(GROUPS, channels // GROUPS * GROUPS)
+        raise UserError(f"magvit.channels: {channels} is not a multiple of {GROUPS}; nearest: {below}")
+    if len({len(sizes) for sizes in levels}) != 1:
+        shown = ", ".join(str(len(sizes)) for sizes in levels)
+        raise UserError(
+            "magvit: encoder_multipliers, encoder_blocks, decoder_multipliers and decoder_blocks have "
+            f"{shown} levels; all need the same number"
+        )

@@ -1,0 +1,88 @@
+"""Image prefixes of understanding: ``<|mmu|><|soi|> codes <|eoi|>``, read once per picture.
+
+The prefix cannot see the text behind it, so while the trunk is frozen its keys and values depend on the
+codes alone: no gradient, and worth keeping from step to step when memory allows.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from unictk.backbones.showo.keyvalues import Layers, Recorder, gather, join, size_in_bytes
+from unictk.backbones.showo.network import ShowoNetwork
+from unictk.backbones.showo.vocabulary import Vocabulary, attention_allowed
+
+
+def prefix_ids(codes: Tensor, vocabulary: Vocabulary) -> Tensor:
+    """(J, cells) codes -> (J, cells + 3) ids."""
+    front = codes.new_tensor([vocabulary.answer, vocabulary.start_of_image]).expand(len(codes), 2)
+    end = codes.new_full((len(codes), 1), vocabulary.end_of_image)
+    return torch.cat([front, codes + vocabulary.first_code, end], dim=1)
+
+
+class ImagePrefixes:
+    """Keys and values of image prefixes, the most recently used kept within ``budget`` bytes."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self._kept: OrderedDict[tuple[str, torch.dtype], Layers] = OrderedDict()
+        self._held = 0
+        self._weights: tuple[int, ...] = ()
+
+    @torch.no_grad()
+    def layers(
+        self, network: ShowoNetwork, vocabulary: Vocabulary, codes: Tensor, keys: Sequence[str]
+    ) -> Layers:
+        """Keys and values of the pictures' prefixes, in order.
+
+        Args:
+            codes: (J, cells) image codes.
+            keys: their names; equal names mean equal codes.
+        """
+        if not self.budget:
+            return self._compute(network, vocabulary, codes)
+        self._forget_if_changed(network)
+        kind = (
+            torch.get_autocast_dtype(codes.device.type)
+            if torch.is_autocast_enabled(codes.device.type)
+            else torch.float32
+        )
+        missing = [number for number, key in enumerate(keys) if (key, kind) not in self._kept]
+        fresh: dict[str, Layers] = {}
+        if missing:
+            computed = self._compute(network, vocabulary, codes[torch.tensor(missing, device=codes.device)])
+            for place, number in enumerate(missing):
+                one = gather(computed, torch.tensor([place], device=codes.device))
+                fresh[keys[number]] = one
+        parts = [fresh[key] if key in fresh else self._kept[key, kind] for key in keys]
+        for key, part in zip(keys, parts, strict=True):
+            self._keep((key, kind), part)
+        return join(parts)
+
+    def _compute(self, network: ShowoNetwork, vocabulary: Vocabulary, codes: Tensor) -> Layers:
+        ids = prefix_ids(codes, vocabulary)
+        positions = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+        recorder = Recorder()
+        network.trunk(network.embed(ids, None), positions, attention_allowed(ids, vocabulary), recorder)
+        return recorder.layers
+
+    def _keep(self, key: tuple[str, torch.dtype], part: Layers) -> None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return
+        self._kept[key] = part
+        self._held += size_in_bytes(part)
+        while self._held > self.budget and self._kept:
+            _, dropped = self._kept.popitem(last=False)
+            self._held -= size_in_bytes(dropped)
+
+    def _forget_if_changed(self, network: ShowoNetwork) -> None:
+        """Weights that changed in place (or were replaced) make every kept prefix wrong."""
+        weights = (*(p._version for p in network.trunk_parameters()), id(network.input_table))
+        if weights != self._weights:
+            self._kept.clear()
+            self._held, self._weights = 0, weights
