@@ -216,7 +216,8 @@ class MagvitV2(nn.Module):
         self.encoder = Encoder(channels, encoder_multipliers, encoder_blocks, z_channels)
         self.decoder = Decoder(channels, decoder_multipliers, decoder_blocks, z_channels)
         self.quantize = SignQuantizer(z_channels)
-        self.to(memory_format=torch.channels_last)  # encodes 1.1 to 1.5 times faster on a CPU
+        # Encodes about 1.25 times faster on a CPU; decoding showed no clear gain.
+        self.encoder.to(memory_format=torch.channels_last)
         self.downsample: int = 2 ** (len(encoder_multipliers) - 1)
         self.codebook_size: int = 2**z_channels
 

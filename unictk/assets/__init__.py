@@ -1,0 +1,1 @@
+"""What the package brings along: a small tokenizer and small weights."""
