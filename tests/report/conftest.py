@@ -1,0 +1,124 @@
+"""A run folder made by hand, and a browser to look at its report."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PILImage
+
+from unictk.records import ItemRecord, merge_records
+
+EVIL = '"><script>document.title="owned"</script><img src=x onerror=\'document.title="owned"\'>{{ 7*7 }}'
+STAGES = ("s1", "s2", "s3")
+
+
+def draw_samples(run: Path, stage: str, level: int) -> None:
+    folder = run / "samples" / stage
+    folder.mkdir(parents=True)
+    images = []
+    for prompt_index, prompt in enumerate(("Z first prompt", f"A photo of <bo> {EVIL}")):
+        for rollout in range(2):
+            name = f"{prompt_index:02d}-{rollout:02d}.png"
+            noise = np.random.default_rng([prompt_index, rollout]).integers(0, 120, (12, 12, 3))
+            pixels = PILImage.fromarray((noise + level).astype(np.uint8)).resize((300, 300))
+            pixels.save(folder / name)
+            images.append({"file": name, "prompt": prompt, "rollout": rollout, "seed": rollout})
+    PILImage.new("RGB", (600, 600)).save(folder / "grid.png")
+    (folder / "samples.json").write_text(json.dumps({"sampling": {}, "images": images}))
+
+
+def write_records(run: Path) -> None:
+    records = []
+    for phase, right in (("base", 0), ("s1", 2), ("s1@5", 3), ("s3", 4)):
+        for i in range(6):
+            answer = "red" if i < right else f"{phase} {EVIL}"
+            fields = (f"test/{i}.png" if i % 2 else None, f"What colour is hat {i}? {EVIL}", "Red.")
+            records.append(ItemRecord("unifybench/vqa", f"{i}/0", *fields, answer, float(i < right), phase))
+            records.append(ItemRecord("unifybench/vqa_bleu", f"{i}/0", *fields, answer, 0.5, phase))
+    merge_records(run / "items.parquet", records)
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    """Everything a finished run leaves, with hostile text wherever text can come from outside."""
+    run = tmp_path / "concept-sprite-1a2b3c"
+    (run / "concept").mkdir(parents=True)
+    stages = {name: {"state": "done", "seconds": 61.5 * i} for i, name in enumerate(STAGES, 1)}
+    status = {"state": "done", "reason": None, "world_size": 1, "stages": stages}
+    (run / "status.json").write_text(json.dumps(status | {"overrides": ["concept=sprite", f"tags=[{EVIL}]"]}))
+    metrics = {
+        "unifybench/judge": f"oracle {EVIL}",
+        "unifybench/rec": 0.875,
+        "unifybench/rec/base": 0.5,
+        "unifybench/rec/n": 40,
+        "unifybench/vqa": 0.66667,
+        "unifybench/vqa/base": 0.75,
+        "unifybench/vqa/n": 6,
+        "sprites/qa": None,
+    }
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    (run / "config.yaml").write_text(f"seed: 1\ntags: ['{EVIL}']\nlong: {'x' * 300}\n")
+    concept = {"name": "bo", "class_noun": EVIL, "groups": {"identifier": 1, "shared": 16}, "stage": 3}
+    concept |= {"tokens": ["<bo>", *(f"<bo:{i}>" for i in range(16))], "metrics": {"hidden": 1}}
+    (run / "concept" / "concept.json").write_text(json.dumps(concept))
+    for level, stage in enumerate(STAGES):
+        draw_samples(run, stage, 60 * level)
+        folder = run / "csv" / f"version_{level}"
+        folder.mkdir(parents=True)
+        lines = [f"{step},{2.5 * 0.97**step + 0.1 * level},0.5" for step in range(60)]
+        (folder / "metrics.csv").write_text(f"step,{stage}/loss_text,{stage}/lr\n" + "\n".join(lines) + "\n")
+    write_records(run)
+    return run
+
+
+@pytest.fixture
+def data_root(tmp_path: Path) -> Path:
+    """Pictures that records name; test/5.png is not there."""
+    root = tmp_path / "data"
+    (root / "test").mkdir(parents=True)
+    for i in (1, 3):
+        PILImage.new("RGB", (300, 200), (40 * i, 90, 160)).save(root / "test" / f"{i}.png")
+    PILImage.new("RGB", (300, 200), "red").save(tmp_path / "secret.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's path. Its absence skips, unless CI or UNICTK_BROWSER says that it must be there."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found:
+        return found
+    if os.environ.get("CI") or os.environ.get("UNICTK_BROWSER"):
+        pytest.fail("no chromium on PATH, and CI or UNICTK_BROWSER is set: install it for the report's tests")
+    pytest.skip("no chromium on PATH")
+
+
+Browse = Callable[..., str]
+
+
+@pytest.fixture
+def browse(chromium: str, tmp_path: Path) -> Browse:
+    """Opens a page headless; gives its DOM after loading, or takes a screenshot."""
+    import subprocess
+
+    def open_page(page: Path, *flags: str, width: int = 1000, height: int = 1600) -> str:
+        command = [
+            chromium,
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--window-size={width},{height}",
+            "--virtual-time-budget=2000",
+            *flags,
+            page.as_uri(),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return open_page

@@ -1,0 +1,64 @@
+import html
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PILImage
+
+from unictk.report.build import build_report
+
+Browse = Callable[..., str]
+
+# Measures what no static check sees, in a frame as wide as a phone's screen: a window cannot be so narrow.
+PROBE = """<!doctype html>
+<iframe id=frame style="width:{width}px;height:900px;border:0" srcdoc="{page}"></iframe>
+<script>
+frame.onload = () => {{
+  const page = frame.contentDocument, wide = page.documentElement.clientWidth;
+  const out = [...page.querySelectorAll("main *")].filter(e => !e.closest(".scroll, pre, svg") &&
+    e.getBoundingClientRect().right > wide + 1).map(e => e.tagName + "." + e.className);
+  const cut = [...page.querySelectorAll("#scores .scroll")].some(e => e.scrollWidth > e.clientWidth);
+  const blank = [...page.images].filter(i => !i.naturalWidth).length;
+  const more = page.documentElement.scrollWidth - wide;
+  document.title = JSON.stringify([more, out, cut, page.images.length, blank]);
+}};
+</script>"""
+
+
+def test_no_script_runs(run_folder: Path, data_root: Path, browse: Browse) -> None:
+    report = build_report(run_folder, data_root)
+    dom = browse(report, "--dump-dom")
+    assert "<title>concept-sprite-1a2b3c</title>" in dom
+    # Nor does one run where the page's policy is taken away: the escaping alone holds.
+    bare = report.with_name("bare.html")
+    bare.write_text(re.sub(r"<meta http-equiv[^>]*>", "", report.read_text()))
+    assert "<title>concept-sprite-1a2b3c</title>" in browse(bare, "--dump-dom")
+
+
+@pytest.mark.parametrize("width", [360, 1000])
+def test_nothing_is_wider_than_the_screen_and_every_picture_loads(
+    run_folder: Path, data_root: Path, browse: Browse, width: int
+) -> None:
+    page = build_report(run_folder, data_root).read_text()
+    probe = run_folder / "probe.html"
+    probe.write_text(PROBE.format(width=width, page=html.escape(page)))
+    found = re.search(r"<title>(.*?)</title>", browse(probe, "--dump-dom", width=1200), re.DOTALL)
+    assert found is not None
+    assert found.group(1) == "[0,[],false,14,0]"
+
+
+def test_light_and_dark(run_folder: Path, data_root: Path, browse: Browse, tmp_path: Path) -> None:
+    report = build_report(run_folder, data_root)
+    shots = []
+    for name, flags in (("light", ()), ("dark", ("--blink-settings=preferredColorScheme=0",))):
+        target = tmp_path / f"{name}.png"
+        browse(report, *flags, f"--screenshot={target}", width=900, height=900)
+        shots.append(np.asarray(PILImage.open(target).convert("L")).astype(float))
+    light, dark = shots
+    assert np.median(light) > 230
+    assert np.median(dark) < 60
+    # Text stands out in both.
+    assert light.min() < 80
+    assert dark.max() > 200

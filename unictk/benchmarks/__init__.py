@@ -1,0 +1,1 @@
+"""Evaluation benchmarks: one a file, each asking a backbone through its protocol only."""

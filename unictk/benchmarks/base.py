@@ -1,0 +1,59 @@
+"""What a benchmark is: questions to a backbone, scored into flat metrics and item records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from unictk.backbones.base import Backbone
+from unictk.records import ItemRecord
+from unictk.samples import Sampling
+
+if TYPE_CHECKING:
+    from unictk.concepts.tokens import ConceptTokens
+    from unictk.datamodules.concept_data import ConceptData
+
+Save = Callable[[Sequence[ItemRecord]], None]
+"""Receives each batch's records as soon as they are scored."""
+
+Progress = Callable[[int, int], None]
+"""Receives how many items are answered, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Flat metrics by their full name, and the records they come from, in the order of the work list."""
+
+    metrics: dict[str, float]
+    items: list[ItemRecord]
+
+
+class Benchmark(Protocol):
+    """An evaluation of one concept in one backbone."""
+
+    name: str
+
+    def evaluate(
+        self,
+        backbone: Backbone,
+        concept: ConceptTokens,
+        data: ConceptData,
+        sampling: Sampling,
+        seed: int,
+        *,
+        phase: str,
+        suffix: str = "",
+        done: Iterable[ItemRecord] = (),
+        save: Save | None = None,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Ask what ``done`` does not answer yet for this phase, and score everything.
+
+        ``suffix`` follows each metric's name (``/base`` before training). The concept is attached.
+        """
+        ...
+
+    def pending(self, data: ConceptData, phase: str, done: Iterable[ItemRecord]) -> int:
+        """How many items ``done`` does not answer yet for this phase."""
+        ...

@@ -1,0 +1,1 @@
+"""Lightning callbacks: one concern a file, configured with plain values."""

@@ -1,0 +1,36 @@
+"""One checkpoint per stage, to go on from after a kill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import lightning.pytorch as pl
+from annotated_types import Ge
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from unictk.callbacks.stage import stage_of
+
+LAST = "last"
+
+
+class StageCheckpoint(ModelCheckpoint):
+    """Writes ``checkpoints/<stage>/last.ckpt`` every ``every_n_epochs``, replacing the one before.
+
+    It holds the stage's rows, the optimizer and the place in the data; never the frozen model. The file
+    appears whole or not at all.
+    """
+
+    def __init__(self, every_n_epochs: Annotated[int, Ge(1)] = 1) -> None:
+        super().__init__(
+            filename=LAST,
+            every_n_epochs=every_n_epochs,
+            save_top_k=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Choose the stage's folder."""
+        self.dirpath = str(Path(trainer.default_root_dir) / "checkpoints" / stage_of(pl_module).stage_name)
+        super().setup(trainer, pl_module, stage)

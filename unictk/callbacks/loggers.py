@@ -1,0 +1,28 @@
+"""Sending scores and pictures to whatever loggers a run has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from PIL import Image as PILImage
+
+
+def log_scores(loggers: Iterable[Logger], scores: Mapping[str, float], step: int) -> None:
+    """Send the scores to every logger, item counts (``/n``) left out."""
+    shown = {name: value for name, value in scores.items() if not name.endswith("/n")}
+    for logger in loggers:
+        logger.log_metrics(shown, step)
+
+
+def log_picture(
+    loggers: Iterable[Logger], name: str, picture: PILImage.Image, caption: str, step: int
+) -> None:
+    """Send the picture to the loggers that take pictures: TensorBoard and Weights & Biases."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(name, np.asarray(picture), step, dataformats="HWC")
+        elif isinstance(logger, WandbLogger):
+            # With a step of ours W&B would shift the axis of every other curve.
+            logger.log_image(name, [picture], caption=[caption])

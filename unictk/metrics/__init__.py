@@ -1,0 +1,1 @@
+"""Scores as ``torchmetrics.Metric`` classes, each beside the plain function it averages."""
