@@ -6,8 +6,10 @@ becomes ``q_proj.base_layer.weight``), so load published weights first.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from peft import (
@@ -16,6 +18,9 @@ from peft import (
     inject_adapter_in_model,
     set_peft_model_state_dict,
 )
+from peft.tuners.lora import LoraLayer
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from unictk.backbones.base import Backbone
@@ -104,11 +109,52 @@ def load_lora(backbone: Backbone, state: Mapping[str, Tensor]) -> None:
     set_peft_model_state_dict(language, dict(state))
 
 
+def save_adapters(state: Mapping[str, Tensor], settings: LoraSettings, path: Path) -> None:
+    """Write adapters with their settings as safetensors."""
+    save_file(dict(state), path, metadata={"settings": json.dumps(asdict(settings))})
+
+
+def read_adapters(backbone: Backbone, path: Path) -> None:
+    """Give the backbone the adapters of a file, adding them first where it has none.
+
+    Raises:
+        WeightsError: the file has no settings, or its adapters do not fit.
+    """
+    with safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get("settings")
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if text is None:
+        raise WeightsError(f"{path}: has no adapter settings; expected a file written with a concept")
+    if not has_lora(backbone):
+        settings = json.loads(text)
+        add_lora(backbone, LoraSettings(**{**settings, "targets": tuple(settings["targets"])}))
+    load_lora(backbone, state)
+
+
+def settings_of(backbone: Backbone) -> LoraSettings:
+    """What :func:`add_lora` was given, read from the adapters themselves."""
+    adapted = [(n, m) for n, m in _adapted(backbone).named_modules() if isinstance(m, LoraLayer)]
+    (key,) = adapted[0][1].r
+    layer = adapted[0][1]
+    dropout = layer.lora_dropout[key]
+    return LoraSettings(
+        r=layer.r[key],
+        alpha=float(layer.lora_alpha[key]),
+        targets=tuple(sorted({name.rpartition(".")[2] for name, _ in adapted})),
+        dropout=float(dropout.p) if isinstance(dropout, nn.Dropout) else 0.0,
+    )
+
+
 def _language(backbone: Backbone) -> nn.Module:
     parts = backbone.parts()
     if PART not in parts:
         raise not_a_choice("lora: part", PART, sorted(parts))
     return parts[PART]
+
+
+def has_lora(backbone: Backbone) -> bool:
+    """Whether the language part has adapters."""
+    return _has_lora(_language(backbone))
 
 
 def _has_lora(language: nn.Module) -> bool:

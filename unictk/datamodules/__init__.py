@@ -1,0 +1,1 @@
+"""Data: published layouts read into samples, and the plan of an epoch."""

@@ -1,0 +1,190 @@
+"""What the UniCTokens stages share: rows, losses, optimizer, checkpoints of a few kilobytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, cast
+
+from annotated_types import Ge
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from unictk.backbones.base import Backbone
+from unictk.concepts.tokens import ConceptTokens
+from unictk.datamodules.concept_data import ConceptData
+from unictk.datamodules.mixture import Flow, Mixture
+from unictk.errors import UserError
+from unictk.modules.normaliser import MeanLoss, mean_over_window
+from unictk.samples import Batch, Sampling
+
+Weight = Annotated[float, Ge(0)]
+BatchSize = Annotated[int, Ge(0)]
+
+
+class ConceptStage(LightningModule):
+    """One stage of teaching a frozen model a concept: which rows train, on what, and how losses add up.
+
+    Args:
+        stage_name: its name in the run (``s1``); seeds and folders carry it.
+        backbone: the frozen model.
+        concept: the rows so far.
+        data: the concept's photos, conversations and conditions.
+        sampling: how the run samples.
+        seed: the run's seed.
+        optimizer: makes the optimizer from the trainable parameters.
+        text_weight: weight of the mean text loss.
+        image_weight: weight of the mean image loss.
+        text_batch: understanding samples per batch; 0 leaves them out.
+        image_batch: drawings per batch; 0 leaves them out.
+        anchor: weight of the squared distance of the identifier's rows to their start (published option).
+        most_epochs: stop here even if the trainer allows more; None leaves it to the trainer.
+    """
+
+    trains: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        stage_name: str,
+        backbone: Backbone,
+        concept: ConceptTokens,
+        data: ConceptData,
+        sampling: Sampling,
+        seed: int,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        text_weight: Weight,
+        image_weight: Weight,
+        text_batch: BatchSize,
+        image_batch: BatchSize,
+        anchor: Weight = 0.0,
+        most_epochs: Annotated[int, Ge(1)] | None = None,
+    ) -> None:
+        super().__init__()
+        self.stage_name = stage_name
+        self.backbone = backbone
+        self.concept = concept
+        self.data = data
+        self.sampling = sampling
+        self.seed = seed
+        self.make_optimizer = optimizer
+        self.text_weight, self.image_weight = text_weight, image_weight
+        self.text_batch, self.image_batch = text_batch, image_batch
+        self.anchor = anchor
+        self.most_epochs = most_epochs
+        self.strict_loading = False  # checkpoints hold what this stage may change, not the frozen model
+        self._start: list[Tensor] = []
+
+    # -- what a stage says -----------------------------------------------------------------------------
+
+    def grow(self) -> None:
+        """Add this stage's rows to the concept, with their starting values."""
+        raise NotImplementedError(f"{type(self).__name__} does not say which rows it adds")
+
+    def flows(self) -> Sequence[Flow]:
+        """What the stage is fed."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it is fed")
+
+    # -- what stages share -----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Grow the rows, let the backbone know them, and freeze all but this stage's.
+
+        Raises:
+            UserError: the stage's data or start is not there, or a sample does not fit the backbone.
+        """
+        cast(nn.Module, self.backbone).requires_grad_(False)
+        self.grow()
+        self.backbone.attach([self.concept])
+        self.concept.train_only(self.trains)
+        self._start = [p.detach().clone() for p in self._identifier()] if self.anchor else []
+        for flow in self.flows():
+            for sample in flow.samples:
+                if reason := self.backbone.layout.supports(sample):
+                    raise UserError(f"{self.stage_name}: sample {sample.key!r} does not fit: {reason}")
+
+    def on_fit_start(self) -> None:
+        """Compute image codes once, before loader workers start."""
+        mixture: Mixture = cast(Any, self.trainer).datamodule
+        self.backbone.prepare(mixture.images())
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Weighted sum of the mean losses (UniCTokens section 3; 0.8 image + 0.2 text when joint)."""
+        mean = self.mean(batch)
+        total = self.text_weight * mean.text + self.image_weight * mean.image
+        if self.anchor:
+            moved = zip(self._identifier(), self._start, strict=True)
+            total = total + self.anchor * sum(((p - start.to(p)) ** 2).sum() for p, start in moved)
+        if not batch.size:  # every rank needs gradients of the same parameters, if only zeros
+            total = total + 0.0 * sum(p.sum() for p in self.trainable())
+        self._log_losses(batch, mean, total)
+        return total
+
+    def mean(self, batch: Batch) -> MeanLoss:
+        """The backbone's sums through the one normaliser."""
+        trainer = self.trainer
+        return mean_over_window(
+            self.backbone.loss(batch), batch.window, trainer.world_size, trainer.accumulate_grad_batches
+        )
+
+    def _log_losses(self, batch: Batch, mean: MeanLoss, total: Tensor) -> None:
+        values = {"loss": total.detach()}
+        if batch.window.text:
+            values["text_loss"] = mean.text.detach()
+        if batch.window.image:
+            values["image_loss"] = mean.image.detach()
+        named = {f"{self.stage_name}/{name}": value for name, value in values.items()}
+        self.log_dict(
+            named,
+            on_step=True,
+            on_epoch=True,
+            batch_size=1,
+            sync_dist=self.trainer.world_size > 1,
+            prog_bar=True,
+        )
+
+    def _identifier(self) -> list[nn.Parameter]:
+        return list(self.concept.get_submodule("identifier").parameters())
+
+    def trainable(self) -> list[nn.Parameter]:
+        """The parameters this stage moves."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def configure_optimizers(self) -> Optimizer:
+        """The optimizer over the trainable parameters only."""
+        return self.make_optimizer(self.trainable())
+
+    def owned(self) -> set[str]:
+        """Names of what a checkpoint holds: the concept's rows, and adapters where there are some."""
+        return {
+            name
+            for name, parameter in self.named_parameters()
+            if parameter.requires_grad or name.startswith("concept.")
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave the frozen model out: kilobytes instead of gigabytes."""
+        owned = self.owned()
+        checkpoint["state_dict"] = {
+            name: value for name, value in checkpoint["state_dict"].items() if name in owned
+        }
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Read a checkpoint of this stage.
+
+        Raises:
+            UserError: the checkpoint lacks a tensor of this stage, or has one that has no place here.
+        """
+        result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        lost = self.owned() & set(result.missing_keys)
+        if result.unexpected_keys or lost:
+            raise UserError(
+                f"{self.stage_name}: the checkpoint is of another stage; unexpected: "
+                f"{', '.join(result.unexpected_keys) or 'none'}; missing: {', '.join(sorted(lost)) or 'none'}"
+            )
+        return result
+
+    def on_train_epoch_start(self) -> None:
+        """Frozen parts stay in evaluation mode."""
+        cast(nn.Module, self.backbone).eval()
