@@ -1,0 +1,118 @@
+"""Runs one composed request in its folder: claim, plan, task, record."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from unictk.app.folder import RunFolder, forget_decision, process_rank
+from unictk.app.identity import portable, recorded, request_hash
+from unictk.app.masking import masked_text, secret_values
+from unictk.app.plan import print_plan
+from unictk.app.targets import locate
+from unictk.errors import UserError, not_a_choice
+
+DONE, FAILED, WRONG = 0, 1, 2
+
+
+def execute(config: DictConfig, path: Path) -> int:
+    """Runs the request in ``path`` and returns the exit code; never raises but for an interruption."""
+    record = portable(config)
+    try:
+        folder = _open(config, path, request_hash(record))
+    except UserError as error:
+        return complain(str(error), WRONG)
+    if folder is None:
+        print(f"done already: {path} (rerun=true starts afresh)")
+        return DONE
+    folder.write_config(record)
+    if process_rank() == 0:
+        print_plan(config, HydraConfig.get().runtime.choices, path, folder.resuming)
+    try:
+        metrics = _call_task(config, folder)
+        folder.write_metrics(metrics)
+        objective_of(config, metrics)
+        folder.finish()
+    except BaseException as error:
+        return _failed(error, config, folder)
+    finally:
+        _close_wandb()
+        forget_decision()
+    return DONE
+
+
+def complain(message: str, code: int) -> int:
+    """One line on stderr; returns ``code``."""
+    print(f"error: {' '.join(masked_text(message).split())}", file=sys.stderr)
+    return code
+
+
+def objective_of(config: DictConfig, metrics: Mapping[str, float | None]) -> float | None:
+    """The metric that a sweeper asked for; None when it asked for none."""
+    name = config.objective
+    if name is None:
+        return None
+    if metrics.get(name) is None:
+        raise not_a_choice("objective", name, sorted(metrics))
+    return metrics[name]
+
+
+def _open(config: DictConfig, path: Path, digest: str) -> RunFolder | None:
+    if process_rank() > 0:
+        return RunFolder.join(path, digest)
+    lines = recorded([str(line) for line in HydraConfig.get().overrides.task])
+    return RunFolder.claim(path, digest, lines, rerun=config.rerun)
+
+
+def _call_task(config: DictConfig, folder: RunFolder) -> dict[str, float]:
+    """``fn(config, folder, ...)`` with the task's own arguments, which its YAML file names."""
+    target = config.task["_target_"]
+    try:
+        function = locate(target)
+    except ImportError as error:
+        raise UserError(f"task._target_: {target!r} cannot be imported: {error}") from error
+    own = OmegaConf.to_container(config.task, resolve=True)
+    assert isinstance(own, dict)
+    arguments: dict[str, Any] = {str(name): value for name, value in own.items() if name != "_target_"}
+    return dict(function(config, folder, **arguments) or {})
+
+
+def _failed(error: BaseException, config: DictConfig, folder: RunFolder) -> int:
+    """Records and tells why; a wrong request found before any stage began is code 2, not a failed run."""
+    hidden = secret_values(OmegaConf.to_container(config, resolve=False))
+    wrong = _user_error(error)
+    reason = str(wrong) if wrong else _reason(error)
+    folder.fail(masked_text(reason, hidden), masked_text(traceback.format_exc(), hidden))
+    if isinstance(error, KeyboardInterrupt) and HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise error
+    if wrong and not folder.started:
+        return complain(masked_text(reason, hidden), WRONG)
+    return complain(f"{masked_text(reason, hidden)} (traceback: {folder.path / 'error.log'})", FAILED)
+
+
+def _user_error(error: BaseException | None) -> UserError | None:
+    """The user's error behind an exception: Hydra wraps what a constructor raises."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    text = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _close_wandb() -> None:
+    """Two jobs of one process would otherwise log to the same W&B run."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None:
+        wandb.finish()
