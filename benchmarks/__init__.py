@@ -1,0 +1,1 @@
+"""Speed and memory against the published procedures, each written plainly and equal in its results."""
