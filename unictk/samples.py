@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from PIL import Image as PILImage
 from torch import Tensor
 
@@ -102,11 +103,11 @@ class Sampling:
     ``text_temperature`` 0 is greedy.
     """
 
-    steps: int = 50
-    guidance: float = 5.0
-    temperature: float = 1.0
-    max_new_tokens: int = 100
-    text_temperature: float = 0.0
+    steps: Annotated[int, Ge(1)] = 50
+    guidance: Annotated[float, Ge(0)] = 5.0
+    temperature: Annotated[float, Ge(0)] = 1.0
+    max_new_tokens: Annotated[int, Ge(1)] = 100
+    text_temperature: Annotated[float, Ge(0)] = 0.0
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -5,6 +5,8 @@ The only place that reads the configuration; everything below is built from plai
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -268,6 +270,7 @@ def _stage(
 
 def _fit(cfg: DictConfig, folder: RunFolder, stage: ConceptStage) -> Trainer:
     """Train one stage; a new Trainer each time, because a strategy serves one Trainer only."""
+    _quiet()
     mixture = instantiate(cfg.datamodule)(
         layout=stage.backbone.layout, flows=stage.flows(), seed=cfg.seed, stage=stage.stage_name
     )
@@ -282,6 +285,18 @@ def _fit(cfg: DictConfig, folder: RunFolder, stage: ConceptStage) -> Trainer:
     last = folder.checkpoint_dir(stage.stage_name) / LAST
     trainer.fit(stage, datamodule=mixture, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     return trainer
+
+
+def _quiet() -> None:
+    """Leave out Lightning's lines that our own plan and bars already say, or that are no news here."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for told in (
+        "does not have many workers",
+        "in eval mode at the start",
+        "smaller than the logging interval",
+    ):
+        warnings.filterwarnings("ignore", message=f".*{told}")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")
 
 
 def _callbacks(cfg: DictConfig) -> Sequence[Callback]:
@@ -301,9 +316,13 @@ def _scores(trainer: Trainer) -> dict[str, float]:
 
 
 def _report(folder: RunFolder, data_root: Path) -> None:
+    """Write ``report.html`` and say where it is (first rank)."""
+    from unictk.app.folder import process_rank
     from unictk.report.build import build_report
 
-    print(f"report: {build_report(folder.path, data_root)}")
+    if process_rank() == 0:
+        folder.finish()  # the report says so; should it fail, the run has failed after all
+        print(f"report: {build_report(folder.path, data_root)}")
 
 
 def _line(prompt: str) -> str:

@@ -27,7 +27,8 @@ BASE = "base"
 class BenchmarkCallback(Callback):
     """Evaluates the stage's concept, writes item records and logs the scores.
 
-    ``benchmark`` None evaluates nothing. ``before``: also before the first step of the run's first stage; those scores end in ``/base``.
+    ``benchmark`` None evaluates nothing. ``before``: also before the first step of the run's first stage;
+    those scores end in ``/base``.
     ``every_n_epochs``: also between, in phases named ``<stage>@<epoch>``; None only at the end.
 
     Records go to ``items.parquet`` of the run folder after every batch, so a killed evaluation resumes

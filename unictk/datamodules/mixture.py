@@ -57,13 +57,9 @@ class EpochPlan(Dataset[Batch]):
     ) -> None:
         for flow in flows:
             if not flow.samples:
-                raise DataError(
-                    f"{stage}: nothing to train on in flow {flow.name!r}; expected samples"
-                )
+                raise DataError(f"{stage}: nothing to train on in flow {flow.name!r}; expected samples")
         if not flows:
-            raise DataError(
-                f"{stage}: all batch sizes are 0; expected text_batch or image_batch above 0"
-            )
+            raise DataError(f"{stage}: all batch sizes are 0; expected text_batch or image_batch above 0")
         self.layout, self.flows = layout, flows
         self.seed, self.stage, self.augmentations, self.share = seed, stage, augmentations, share
         self.steps = max(self._windows(flow) for flow in flows)

@@ -132,15 +132,17 @@ class ConceptStage(LightningModule):
             values["text_loss"] = mean.text.detach()
         if batch.window.image:
             values["image_loss"] = mean.image.detach()
-        named = {f"{self.stage_name}/{name}": value for name, value in values.items()}
-        self.log_dict(
-            named,
-            on_step=True,
-            on_epoch=True,
-            batch_size=1,
-            sync_dist=self.trainer.world_size > 1,
-            prog_bar=True,
-        )
+        world = self.trainer.world_size
+        for name, value in values.items():
+            self.log(
+                f"{self.stage_name}/{name}",
+                value,
+                on_step=True,
+                on_epoch=True,
+                batch_size=1,
+                sync_dist=world > 1,
+                prog_bar=name == "loss",
+            )
 
     def _identifier(self) -> list[nn.Parameter]:
         return list(self.concept.get_submodule("identifier").parameters())

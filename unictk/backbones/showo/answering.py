@@ -70,7 +70,9 @@ class Reader:
         limit = self.layout.positions
         lengths = [last + 1 for last in prompts.positions[:, -1].tolist()]
         if max(lengths) >= limit:
-            raise UserError(f"prompt: it needs {max(lengths)} positions and the limit is {limit}, answer included")
+            raise UserError(
+                f"prompt: it needs {max(lengths)} positions and the limit is {limit}, answer included"
+            )
         tokens = greedy_or_sampled(
             self.network,
             self.rows,

@@ -85,6 +85,10 @@ class Showo(nn.Module):
         self.answer_separator = answer_separator
         self.prefixes = ImagePrefixes(prefix_cache_mb * 2**20)
         self.concepts: tuple[ConceptTokens, ...] = ()  # no submodules: they belong to who trains them
+        model = self.network.phi.model
+        # One object for good, since adapters leave their settings on it; in a tuple, so that it is not
+        # registered a second time.
+        self._language = (nn.ModuleList([*model.layers, model.final_layernorm]),)
         self.network.checkpoint_blocks = checkpoint_blocks
         if compile_blocks:
             self.network.compile_blocks()
@@ -138,7 +142,7 @@ class Showo(nn.Module):
         model = self.network.phi.model
         return {
             "tables": nn.ModuleList([model.embed_tokens, self.network.phi.lm_head]),
-            "language": nn.ModuleList([*model.layers, model.final_layernorm]),
+            "language": self._language[0],
             "tokenizer": self.image_tokenizer,
         }
 
