@@ -38,4 +38,5 @@ def not_a_choice(key: str, value: object, choices: Sequence[str], where: str = "
     hint = f"; nearest: {best}" if best else ""
     place = f" ({where})" if where else ""
     shown = ", ".join(list(choices)[:24]) + (", ..." if len(choices) > 24 else "")
-    return UserError(f"{key}: {str(value)!r} is not a choice{hint}. All: {shown}{place}")
+    given = "null" if value is None else repr(str(value))
+    return UserError(f"{key}: {given} is not a choice{hint}. All: {shown}{place}")

@@ -39,7 +39,7 @@ def train(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     """
     if not cfg.stages:
         raise UserError(
-            "experiment: null has no stages to train; choose one, for example experiment=unictokens"
+            "experiment: it has no stages to train; choose one, for example experiment=unictokens"
         )
     data: ConceptData = instantiate(cfg.concept)
     backbone: Backbone = instantiate(cfg.backbone)
@@ -68,7 +68,7 @@ def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]
     from unictk.records import FILE, merge_records, read_records
 
     if cfg.benchmark is None:
-        raise UserError("benchmark: null evaluates nothing; choose one, for example benchmark=unifybench")
+        raise UserError("benchmark: none evaluates nothing; choose one, for example benchmark=unifybench")
     data: ConceptData = instantiate(cfg.concept)
     backbone, concept = _with_saved(cfg, saved)
     _check_name(concept, data, "task.saved", saved)

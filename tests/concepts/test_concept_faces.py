@@ -12,7 +12,7 @@ from unictk.errors import DataError, UserError, WeightsError
 from unictk.samples import Image
 
 
-def test_stretch_of_the_published_example():
+def test_case_21_stretch_of_the_published_example():
     """Case 21: arange(512) cut into 8 pieces of 64, each interpolated to 2048."""
     rows = stretch_embedding(torch.arange(512.0), 8, 2048)
     assert rows.shape == (8, 2048)

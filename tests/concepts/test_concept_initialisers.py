@@ -39,7 +39,7 @@ def test_nothing_to_start_from(noun):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_weighted_kmeans_equals_kmeans_on_repeated_vectors(seed: int):
+def test_case_22_weighted_kmeans_equals_kmeans_on_repeated_vectors(seed: int):
     """Case 22: same starting centres, same centres (1e-4) and inertia, at scikit-learn's own defaults."""
     generator = torch.Generator().manual_seed(seed)
     points = torch.randn(300, 8, generator=generator) * torch.linspace(0.1, 3, 300)[:, None]

@@ -21,14 +21,14 @@ def tokens(first: int, last: int) -> str:
         (3, f"<bo> is {tokens(0, 15)}{tokens(24, 31)}."),
     ],
 )
-def test_definition_of_each_stage(stage: int, text: str):
+def test_case_14_definition_of_each_stage(stage: int, text: str):
     concept = make_concept(stage)
     assert definition(concept) == text
     assert ask(concept, "Is <bo> here?") == f"{text}\nIs <bo> here?"
 
 
 @pytest.mark.parametrize(("stage", "last"), [(1, 15), (2, 23), (3, 23)])
-def test_caption_of_each_stage(stage: int, last: int):
+def test_case_14_caption_of_each_stage(stage: int, last: int):
     assert photo_of(make_concept(stage)) == f"A photo of {tokens(0, last)} <bo>."
 
 

@@ -33,7 +33,7 @@ def write(folder: Path, n: int, epoch: int = 15, hidden: int = 6, head_rows: int
 
 
 @pytest.mark.parametrize(("n", "stage"), [(17, 1), (25, 2), (33, 3)])
-def test_round_trip_bit_for_bit(tmp_path: Path, n: int, stage: int):
+def test_case_30_round_trip_bit_for_bit(tmp_path: Path, n: int, stage: int):
     """Case 30: load, export, compare the bytes of the tensors; the stage follows from the row count."""
     write(tmp_path / "in", n)
     concept = import_published(tmp_path / "in", "bo")
@@ -79,7 +79,7 @@ def test_sizes_of_ones_own(tmp_path: Path):
     assert list(stages_by_count(sizes)) == [5, 7, 10]
 
 
-def test_a_stage_the_file_does_not_have(tmp_path: Path):
+def test_case_30_a_stage_the_file_does_not_have(tmp_path: Path):
     write(tmp_path, 25)
     assert import_published(tmp_path, "bo", stage=2).stage == 2
     with pytest.raises(
@@ -201,7 +201,7 @@ def test_concepts_the_published_form_cannot_hold(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_the_published_tables_rows_come_from():
+def test_case_11_where_the_published_tables_rows_come_from():
     """Case 11: 37 rows, 20 of them text, 2 new ones."""
     assert published_rows(37, 20, 2).tolist() == [*range(20), 20, 21, *range(20, 37)]
     assert published_rows(37, 20, 0).tolist() == list(range(37))
@@ -213,7 +213,7 @@ def test_where_the_published_tables_rows_come_from():
     ("n", "code_0", "code_8191", "mask"),
     [(25, 50330, 58521, 58522), (33, 50338, 58529, 58530), (0, FIRST, 58496, MASK)],
 )
-def test_published_ids(n: int, code_0: int, code_8191: int, mask: int):
+def test_case_12_published_ids(n: int, code_0: int, code_8191: int, mask: int):
     """Case 12."""
     ours = torch.tensor([0, FIRST - 1, FIRST, FIRST + 8191, MASK])
     published = torch.tensor([0, FIRST - 1, code_0, code_8191, mask])

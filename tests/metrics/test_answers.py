@@ -23,7 +23,7 @@ from unictk.metrics.answers import exact_match, normalise, right_choice, yes_or_
         ("y", None),
     ],
 )
-def test_only_a_strict_yes_or_no_counts(answer: str, said: str | None) -> None:
+def test_case_24_only_a_strict_yes_or_no_counts(answer: str, said: str | None) -> None:
     assert yes_or_no(answer) == said
 
 

@@ -48,7 +48,7 @@ def plain_bleu(answer: str, reference: str) -> float:
         ("", "abc", 0.0),
     ],
 )
-def test_char_bleu_published_values(reference: str, answer: str, score: float) -> None:
+def test_case_23_char_bleu_published_values(reference: str, answer: str, score: float) -> None:
     assert char_bleu(answer, reference) == pytest.approx(score, abs=1e-6)
 
 
@@ -65,7 +65,7 @@ def recognition_of(pairs: list[tuple[str, str]]) -> dict[str, float]:
     return {name: round(value.item(), 4) for name, value in metric.compute().items()}
 
 
-def test_recognition_case_24() -> None:
+def test_case_24_recognition_weighting() -> None:
     scores = recognition_of(
         [("positive", "Yes."), ("positive", "yes"), ("positive", "No."), ("random", "I do not know")]
     )

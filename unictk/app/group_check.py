@@ -21,6 +21,8 @@ def check_group_choices(request: Request) -> None:
 def _check_options(override: Override, groups: Mapping[str, Sequence[str]]) -> None:
     options = groups[override.key_or_group]
     value = override.value()
+    if value is None:  # Hydra has no way to choose nothing
+        raise not_a_choice(override.get_key_element().lstrip("+"), None, options)
     if isinstance(value, Glob) and not value.filter(list(options)):
         patterns = ", ".join(value.include)
         raise UserError(
@@ -32,9 +34,9 @@ def _check_options(override: Override, groups: Mapping[str, Sequence[str]]) -> N
 
 
 def chosen(override: Override) -> Iterator[object]:
-    """The options a group override names; a mapping (``trainer={...}``) and null name none."""
+    """The options a group override names; a mapping (``trainer={...}``) names none."""
     value = override.value()
-    if isinstance(value, (dict, Glob)) or value is None:
+    if isinstance(value, (dict, Glob)):
         return
     listed = value.list if isinstance(value, ChoiceSweep) else [value]
     for item in listed:

@@ -214,7 +214,7 @@ def _photos(folder: ConceptFolder, problems: list[Problem]) -> tuple[Path, ...]:
             file.wrong(f"{name!r} once for {folder.name}", f"it {count} times")
     if not listed:
         file.wrong(f"at least one photo for {folder.name}", "an empty list")
-    found = [_locate(file, folder, folder.train, name) for name in dict.fromkeys(listed)]
+    found = [_locate(file, folder, folder.train, name) for name in listed]
     return tuple(path for path in found if path is not None)
 
 
@@ -250,8 +250,9 @@ def _locate(file: JsonFile, folder: ConceptFolder, home: Path, written: str) -> 
     for place in places:
         if _is_file(place):
             return place
-    best = nearest(parts[-1], [path.name for path in pictures_in(home)]) if parts else None
-    hint = f"; nearest: {best}" if best else ""
+    there = {path.stem: path.name for path in pictures_in(home)}  # suffixes make all names alike
+    best = nearest(Path(parts[-1]).stem, there) if parts else None
+    hint = f"; nearest: {there[best]}" if best else ""
     file.wrong(f"pictures that are in {_short(home, folder.root)}", f"{written!r}, which is not there{hint}")
     return None
 

@@ -6,6 +6,7 @@ negatives are held out: :func:`~unictk.datamodules.turns.training_turns` leaves 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def hold_out(pictures: Sequence[Path], trained: Iterable[Path], share: float) ->
         return []
     used = set(trained)
     ranked = sorted(pictures, key=lambda path: (path in used, seed_of("holdout", path.name), path.name))
-    count = min(max(1, round(share * len(pictures))), len(pictures))
+    count = min(max(1, round(share * len(pictures))), max(1, len(pictures) - 1))
     held = set(ranked[:count])
     return [path for path in pictures if path in held]
 
@@ -89,11 +90,14 @@ def _questions(files: ConceptFiles) -> list[tuple[str, Asked]]:
 
 
 def _metric(files: ConceptFiles, asked: Asked) -> str:
-    """The metric of a published evaluation question: an answer of exactly ``No.`` marks a negative."""
+    """The metric of a published evaluation question.
+
+    A recognition answered by no is a negative (published: by exactly ``No.``, the only form there is).
+    """
     if "choice" in asked.type:
         return "choice"
     if asked.type == "rec":
-        if asked.answer != "No.":
+        if not re.match(r"no\b", asked.answer, re.IGNORECASE):
             return "rec_positive"
         near = asked.picture is not None and files.folder.hard_negatives in asked.picture.parents
         return "rec_hard" if near else "rec_random"

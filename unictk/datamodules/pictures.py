@@ -33,7 +33,13 @@ def open_picture(source: ImageSource) -> PILImage.Image:
             return _flat(ImageOps.exif_transpose(picture))
     except FileNotFoundError as error:
         raise DataError(f"{source}: there is no such picture") from error
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+    except (
+        OSError,
+        UnidentifiedImageError,
+        SyntaxError,
+        ValueError,
+        PILImage.DecompressionBombError,
+    ) as error:
         raise DataError(f"{source}: cannot be decoded as a picture ({error})") from error
 
 

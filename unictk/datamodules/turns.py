@@ -115,8 +115,8 @@ def _unseen(rows: Sequence[Row], held: set[Path]) -> Iterator[Row]:
     left: Counter[Kind] = Counter()
     out = []
     for kind, asked in rows:
-        negative = kind in ("random", "hard") and asked.picture is not None
-        if negative and content_hash(asked.picture) in hashes:  # type: ignore[arg-type]
+        picture = asked.picture if kind in ("random", "hard") else None
+        if picture is not None and content_hash(picture) in hashes:
             out.append((kind, asked))
         else:
             left[kind] += 1

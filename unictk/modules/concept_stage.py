@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, cast
 
@@ -22,7 +23,7 @@ Weight = Annotated[float, Ge(0)]
 BatchSize = Annotated[int, Ge(0)]
 
 
-class ConceptStage(LightningModule):
+class ConceptStage(LightningModule, ABC):
     """One stage of teaching a frozen model a concept: which rows train, on what, and how losses add up.
 
     Args:
@@ -76,13 +77,17 @@ class ConceptStage(LightningModule):
 
     # -- what a stage says -----------------------------------------------------------------------------
 
+    @abstractmethod
     def grow(self) -> None:
         """Add this stage's rows to the concept, with their starting values."""
-        raise NotImplementedError(f"{type(self).__name__} does not say which rows it adds")
 
+    @abstractmethod
     def flows(self) -> Sequence[Flow]:
         """What the stage is fed."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what it is fed")
+
+    @abstractmethod
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """How the mean losses of :meth:`mean` add up; returned through :meth:`logged`."""
 
     # -- what stages share -----------------------------------------------------------------------------
 
@@ -107,18 +112,6 @@ class ConceptStage(LightningModule):
         mixture: Mixture = cast(Any, self.trainer).datamodule
         self.backbone.prepare(mixture.images())
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Weighted sum of the mean losses (UniCTokens section 3; 0.8 image + 0.2 text when joint)."""
-        mean = self.mean(batch)
-        total = self.text_weight * mean.text + self.image_weight * mean.image
-        if self.anchor:
-            moved = zip(self._identifier(), self._start, strict=True)
-            total = total + self.anchor * sum(((p - start.to(p)) ** 2).sum() for p, start in moved)
-        if not batch.size:  # every rank needs gradients of the same parameters, if only zeros
-            total = total + 0.0 * sum(p.sum() for p in self.trainable())
-        self._log_losses(batch, mean, total)
-        return total
-
     def mean(self, batch: Batch) -> MeanLoss:
         """The backbone's sums through the one normaliser."""
         trainer = self.trainer
@@ -126,13 +119,18 @@ class ConceptStage(LightningModule):
             self.backbone.loss(batch), batch.window, trainer.world_size, trainer.accumulate_grad_batches
         )
 
-    def _log_losses(self, batch: Batch, mean: MeanLoss, total: Tensor) -> None:
+    def logged(self, batch: Batch, mean: MeanLoss, total: Tensor) -> Tensor:
+        """``total`` with the anchor added, after logging it and its parts under the stage's name."""
+        if self.anchor:
+            moved = zip(self._identifier(), self._start, strict=True)
+            total = total + self.anchor * sum(((p - start.to(p)) ** 2).sum() for p, start in moved)
+        if not batch.size:  # every rank needs gradients of the same parameters, if only zeros
+            total = total + 0.0 * sum(p.sum() for p in self.trainable())
         values = {"loss": total.detach()}
         if batch.window.text:
             values["text_loss"] = mean.text.detach()
         if batch.window.image:
             values["image_loss"] = mean.image.detach()
-        world = self.trainer.world_size
         for name, value in values.items():
             self.log(
                 f"{self.stage_name}/{name}",
@@ -140,9 +138,10 @@ class ConceptStage(LightningModule):
                 on_step=True,
                 on_epoch=True,
                 batch_size=1,
-                sync_dist=world > 1,
+                sync_dist=self.trainer.world_size > 1,
                 prog_bar=name == "loss",
             )
+        return total
 
     def _identifier(self) -> list[nn.Parameter]:
         return list(self.concept.get_submodule("identifier").parameters())

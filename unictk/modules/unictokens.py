@@ -24,7 +24,7 @@ from unictk.datamodules.concept_data import ConceptData
 from unictk.datamodules.mixture import Flow
 from unictk.datamodules.writers import drawings, photo_segments, understanding
 from unictk.modules.concept_stage import BatchSize, ConceptStage, Weight
-from unictk.samples import Sampling, View
+from unictk.samples import Batch, Sampling, View
 
 HeadStart = Literal["text", "codes"]
 """Starting head rows: the mean text row with the lowest text bias, or the published leftovers, copies of
@@ -97,6 +97,12 @@ class UnderstandingWarmup(ConceptStage):
         """Questions about the concept; with ``image_batch`` also its photos as drawings."""
         return _flows(self, self.data.photos, View(crop="centre"))
 
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean cross entropy of the answers' tokens (section 3.1)."""
+        mean = self.mean(batch)
+        total = self.text_weight * mean.text + self.image_weight * mean.image
+        return self.logged(batch, mean, total)
+
 
 class GenerationBootstrap(ConceptStage):
     """Stage 2: draw the concept from what stage 1 understood (UniCTokens, section 3.2).
@@ -162,6 +168,12 @@ class GenerationBootstrap(ConceptStage):
         """Random crops of the cropped photos to draw, and stage 1's questions."""
         return _flows(self, self.data.crops or self.data.photos, self.view)
 
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """0.8 x mean loss of masked codes + 0.2 x mean loss of the answers' tokens (section 3.2)."""
+        mean = self.mean(batch)
+        total = self.text_weight * mean.text + self.image_weight * mean.image
+        return self.logged(batch, mean, total)
+
 
 class PerceptionRefinement(ConceptStage):
     """Stage 3: understand better from what stage 2 learnt to draw (UniCTokens, section 3.3).
@@ -224,6 +236,12 @@ class PerceptionRefinement(ConceptStage):
     def flows(self) -> Sequence[Flow]:
         """Whole photos to draw, and questions now asked with the new tokens."""
         return _flows(self, self.data.photos, self.view)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """0.8 x mean loss of masked codes + 0.2 x mean loss of the answers' tokens (section 3.3)."""
+        mean = self.mean(batch)
+        total = self.text_weight * mean.text + self.image_weight * mean.image
+        return self.logged(batch, mean, total)
 
 
 def _flows(stage: ConceptStage, pictures: Sequence[Path], view: View) -> Sequence[Flow]:

@@ -46,7 +46,7 @@ def test_golden_weights_have_exactly_our_names(golden):
     assert ours == theirs
 
 
-def test_published_sizes():
+def test_case_31_published_sizes():
     with torch.device("meta"):
         model = MagvitV2()
     assert len(model.state_dict()) == 382
@@ -64,7 +64,7 @@ def test_published_sizes():
     assert (model.downsample, model.codebook_size) == (16, 8192)
 
 
-def test_published_number_of_codes():
+def test_case_31_published_number_of_codes():
     with torch.device("meta"):
         model = MagvitV2()
         assert model.codes(torch.zeros(1, 3, 64, 64)).shape == (1, 16)
@@ -83,7 +83,7 @@ def test_bits_of_a_code(code, ones):
     assert torch.equal(SignQuantizer(13).bits(torch.tensor([[code]]))[0, :, 0], expected)
 
 
-def test_bits_round_trip_for_all_codes():
+def test_case_10_bits_round_trip_for_all_codes():
     quantizer, codes = SignQuantizer(13), torch.arange(8192)[None]
     bits = quantizer.bits(codes)
     assert bits.shape == (1, 13, 8192)

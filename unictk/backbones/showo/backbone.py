@@ -16,12 +16,13 @@ from transformers import PhiConfig
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.base import RowShape
 from unictk.backbones.showo.answering import Reader
-from unictk.backbones.showo.batch import Answers, Pictures, Rows, ShowoBatch
+from unictk.backbones.showo.batch import Answers, Rows, ShowoBatch
 from unictk.backbones.showo.construction import build_network, check_sizes, fill_tokenizer
 from unictk.backbones.showo.crossentropy import frozen_table_cross_entropy
 from unictk.backbones.showo.drawing import Job, jobs, milestones
+from unictk.backbones.showo.encoding import codes_of, decode, encode
 from unictk.backbones.showo.keyvalues import Layers, Prefix
-from unictk.backbones.showo.layout import Shelf, ShowoLayout
+from unictk.backbones.showo.layout import ShowoLayout
 from unictk.backbones.showo.magvit import MagvitV2
 from unictk.backbones.showo.prefixes import ImagePrefixes, prefix_ids
 from unictk.backbones.showo.sampling import mask_predict
@@ -162,7 +163,7 @@ class Showo(nn.Module):
         rows = self.concept_rows()
         found = []
         if parts.rows.ids.numel() or parts.answers.ids.numel():
-            codes = self.codes_of(parts.pictures)
+            codes = codes_of(parts.pictures, self.image_tokenizer, self.layout, self.batch_size)
             if parts.rows.ids.numel():
                 found.append(self._row_states(parts.rows, codes, rows))
             if parts.answers.ids.numel():
@@ -230,28 +231,10 @@ class Showo(nn.Module):
 
     # -- pictures --------------------------------------------------------------------------------------
 
-    @torch.no_grad()
-    def codes_of(self, pictures: Pictures) -> Tensor:
-        """All codes of a batch's pictures (J, cells), encoding those not known yet, in fp32."""
-        if not len(pictures.unknown):
-            return pictures.codes
-        device = pictures.codes.device
-        fresh = []
-        with torch.autocast(device.type, enabled=False):
-            for pixels in pictures.pixels.split(self.batch_size):
-                fresh.append(self.image_tokenizer.codes(pixels.float() / 127.5 - 1))
-        codes = pictures.codes.clone()
-        codes[pictures.unknown] = torch.cat(fresh)
-        for number in pictures.unknown.tolist():
-            self.layout.codes.put(pictures.keys[number], codes[number])
-        return codes
-
     def encode(self, images: Sequence[Image]) -> tuple[Tensor, tuple[str, ...]]:
         """Codes (images, cells) and the pictures' names; each distinct picture is encoded once."""
-        shelf = Shelf(self.layout)
-        places = [shelf.place(image) for image in images]
-        pictures = shelf.pictures().to(self.network.input_table.device)
-        return self.codes_of(pictures)[places], tuple(pictures.keys[place] for place in places)
+        device = self.network.input_table.device
+        return encode(images, self.image_tokenizer, self.layout, self.batch_size, device)
 
     def prepare(self, images: Sequence[Image]) -> None:
         """Encode the pictures once; loader workers then send codes instead of pixels."""
@@ -322,7 +305,7 @@ class Showo(nn.Module):
             settings.temperature,
         )
         kept = [grids[step] for step in milestones(settings.steps, n)]
-        pixels = [self._decode(grid) for grid in kept]
+        pixels = [decode(grid, self.image_tokenizer) for grid in kept]
         facts = {"steps": settings.steps, "guidance": settings.guidance, "temperature": settings.temperature}
         return [
             [
@@ -331,10 +314,6 @@ class Showo(nn.Module):
             ]
             for item, seed in enumerate(job.canvas.seeds)
         ]
-
-    def _decode(self, codes: Tensor) -> Tensor:
-        with torch.autocast(codes.device.type, enabled=False):
-            return self.image_tokenizer.decode(codes).float().cpu()
 
     def _text_batches(self, requests: Sequence[Request]) -> list[list[int]]:
         """Places of requests that run together: one layout each, at most ``batch_size``."""
