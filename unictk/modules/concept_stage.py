@@ -133,7 +133,7 @@ class ConceptStage(LightningModule, ABC):
             values["image_loss"] = mean.image.detach()
         for name, value in values.items():
             self.log(
-                f"{self.stage_name}/{name}",
+                f"{self.stage_name}/train_{name}",
                 value,
                 on_step=True,
                 on_epoch=True,

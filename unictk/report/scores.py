@@ -31,9 +31,20 @@ MEANING = {
 }
 
 
+LOSSES = {
+    "loss": "weighted loss",
+    "text_loss": "mean loss per answer token",
+    "image_loss": "mean loss per masked code",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A line of the headline table. ``change`` is after minus before; ``items`` how many were scored."""
+    """A line of the headline table.
+
+    ``change`` is after minus before, ``better`` whether that is for the better (a loss should fall), and
+    ``items`` how many were scored.
+    """
 
     metric: str
     meaning: str
@@ -41,6 +52,13 @@ class Change:
     after: float | None
     change: float | None
     items: int | None
+
+    @property
+    def better(self) -> bool:
+        """Whether the change is an improvement; false when there is none."""
+        if not self.change:
+            return False
+        return (self.change < 0) == self.metric.endswith("loss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +69,32 @@ class Answer:
     before: str | None
 
 
+def _meaning(name: str) -> str:
+    stage, _, kind = name.rpartition("/")
+    if stage and kind in LOSSES:
+        return f"{LOSSES[kind]} of stage {stage}, same draws before and after"
+    return MEANING.get(name, "")
+
+
 def _number(value: object) -> float | None:
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if numeric else None  # type: ignore[arg-type]
 
 
 def headline(metrics: Mapping[str, Any]) -> list[Change]:
-    """One line a metric, in the order of ``metrics.json``; ``/base`` and ``/n`` become columns."""
+    """One line a metric, scores before losses; ``/base`` and ``/n`` become columns."""
     names = [
         name.removesuffix(f"/{BASE}")
         for name, value in metrics.items()
-        if not name.endswith("/n") and not isinstance(value, str)
+        if not name.endswith("/n") and not isinstance(value, str) and "/train_" not in name  # curves show it
     ]
     lines = []
-    for name in dict.fromkeys(names):
+    for name in sorted(dict.fromkeys(names), key=lambda name: name.endswith("loss")):
         before, after = _number(metrics.get(f"{name}/{BASE}")), _number(metrics.get(name))
         count = _number(metrics.get(f"{name}/n"))
         change = None if before is None or after is None else after - before
         items = None if count is None else int(count)
-        lines.append(Change(name, MEANING.get(name, ""), before, after, change, items))
+        lines.append(Change(name, _meaning(name), before, after, change, items))
     return lines
 
 

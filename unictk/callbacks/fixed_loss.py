@@ -1,0 +1,81 @@
+"""A stage's loss before and after training, with the same draws both times."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+import lightning.pytorch as pl
+import torch
+from annotated_types import Ge
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from unictk.callbacks.evaluating import evaluating
+from unictk.callbacks.loggers import log_scores
+from unictk.callbacks.stage import stage_of
+from unictk.datamodules.mixture import Mixture, Share
+from unictk.modules.concept_stage import ConceptStage
+
+
+class FixedLoss(Callback):
+    """Logs ``<stage>/loss``, ``text_loss`` and ``image_loss``, with ``/base`` before the first step.
+
+    The loss of a training step depends on which cells its draws mask, far more than on what was learnt.
+    Here ``passes`` epochs that are never trained on are planned once, so before and after differ by the
+    rows alone. A resumed stage keeps the numbers of its start.
+    """
+
+    def __init__(self, passes: Annotated[int, Ge(1)] = 1) -> None:
+        self.passes = passes
+        self.base: dict[str, float] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure before the first step."""
+        if not self.base:
+            self.base = self._measure(trainer, pl_module)
+        self._tell(trainer, {f"{name}/base": value for name, value in self.base.items()})
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure what the stage has made."""
+        self._tell(trainer, self._measure(trainer, pl_module))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The losses of before, for a resumed stage."""
+        return {"base": self.base}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the losses of before from a checkpoint."""
+        self.base = dict(state_dict["base"])
+
+    def _measure(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
+        stage = cast(ConceptStage, pl_module)
+        mixture = cast(Mixture, cast(Any, trainer).datamodule)
+        share = Share(trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches)
+        plan = mixture.plan(share)
+        sums = torch.zeros(4, dtype=torch.float64, device=pl_module.device)
+        with evaluating(pl_module), trainer.precision_plugin.forward_context():
+            for epoch in range(-self.passes, 0):  # no epoch of the training
+                for index in range(len(plan)):
+                    sums += self._sums(stage, plan[epoch, index].to(pl_module.device))
+        text, text_count, image, image_count = trainer.strategy.reduce(sums, reduce_op="sum").tolist()
+        found = {"loss": 0.0}
+        for name, total, count, weight in (
+            ("text_loss", text, text_count, stage.text_weight),
+            ("image_loss", image, image_count, stage.image_weight),
+        ):
+            if count:
+                found[name] = total / count
+                found["loss"] += weight * found[name]
+        return {f"{stage_of(pl_module).stage_name}/{name}": value for name, value in found.items()}
+
+    @staticmethod
+    def _sums(stage: ConceptStage, batch: Any) -> Tensor:
+        loss = stage.backbone.loss(batch)
+        counts = (loss.text_count, loss.image_count)
+        text, image = loss.text_sum.double(), loss.image_sum.double()
+        return torch.stack([text, text.new_tensor(counts[0]), image, image.new_tensor(counts[1])])
+
+    @staticmethod
+    def _tell(trainer: pl.Trainer, values: dict[str, float]) -> None:
+        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
+        log_scores(trainer.loggers, values, trainer.global_step)
