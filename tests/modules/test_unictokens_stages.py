@@ -125,7 +125,8 @@ def test_faces_are_asked_for_people_and_named_when_missing(
 ) -> None:
     import sys
 
-    monkeypatch.setitem(sys.modules, "insightface", None)
+    for name in ("insightface", "insightface.app"):
+        monkeypatch.setitem(sys.modules, name, None)
     backbone = small_backbone()
     concept = ConceptTokens("bo", backbone.row_shape)
     human = concept_data(tmp_path, human=True)

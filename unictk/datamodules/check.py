@@ -126,16 +126,16 @@ def _decoding_fault(path: Path, modified: int, size: int) -> str | None:
     from PIL import Image as PILImage
     from PIL import UnidentifiedImageError
 
-    from unictk.datamodules.pictures import open_picture  # imports torch
+    from unictk.datamodules.pictures import MOST_PIXELS, open_picture  # imports torch
     from unictk.errors import DataError
 
     if not size:
         return "an empty file (0 bytes)"
     try:
         open_picture(path)
-    except PILImage.DecompressionBombError:
-        return "a picture with more pixels than Pillow is willing to open"
     except DataError as error:
+        if isinstance(error.__cause__, PILImage.DecompressionBombError):
+            return f"a picture of more than {MOST_PIXELS:,} pixels"
         if isinstance(error.__cause__, UnidentifiedImageError):
             return f"{size} bytes that are no picture"
         reason = re.sub(

@@ -17,6 +17,10 @@ from unictk.errors import DataError
 from unictk.samples import ImageSource, View
 
 
+MOST_PIXELS = 100_000_000
+"""A larger picture is refused: it would take gigabytes to decode."""
+
+
 def open_picture(source: ImageSource) -> PILImage.Image:
     """An RGB picture: EXIF orientation applied, transparency over white, the first frame of an animation.
 
@@ -29,6 +33,8 @@ def open_picture(source: ImageSource) -> PILImage.Image:
         return _flat(source)
     try:
         with PILImage.open(source) as picture:
+            if picture.width * picture.height > MOST_PIXELS:  # Pillow's own limit is anybody's to change
+                raise PILImage.DecompressionBombError(f"{picture.width} x {picture.height} pixels")
             picture.seek(0)
             return _flat(ImageOps.exif_transpose(picture))
     except FileNotFoundError as error:
