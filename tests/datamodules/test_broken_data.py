@@ -213,7 +213,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_each_fault_is_one_line(tmp_path: Path, fault: str) -> None:
+def test_case_33_each_fault_is_one_line(tmp_path: Path, fault: str) -> None:
     write_whole_concept(tmp_path)
     assert check_dataset(tmp_path) == []
     make, message = BROKEN[fault]

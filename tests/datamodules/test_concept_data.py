@@ -218,7 +218,7 @@ def generated(root: Path, where: str = "") -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     "where", ["", "./", "./dataset/unictokens_data/", "/home/someone/unictokens_data/", "C:\\data\\"]
 )
-def test_generated_training_files(tmp_path: Path, where: str) -> None:
+def test_case_33_generated_training_files_and_items_without_a_picture(tmp_path: Path, where: str) -> None:
     write_bare_concept(tmp_path)
     write_negatives(tmp_path, random=4, hard=1)
     rows = generated(tmp_path, where)
@@ -285,7 +285,7 @@ def test_published_negatives_are_sorted_by_where_they_lie_and_not_taught(tmp_pat
     assert seen(turns_of(data, "random")) == {"concept/train/other/2.png"}
 
 
-def test_conditions_of_the_newer_form(tmp_path: Path) -> None:
+def test_case_33_conditions_of_the_newer_form(tmp_path: Path) -> None:
     write_whole_concept(tmp_path)
     groups = {KNOWLEDGE: ["A photo of <sks> in its hat."], "dense_prompt_generation": ["A dog, a red hat."]}
     write_json(tmp_path / "concept/test/bo/t2i_conditions.json", groups)

@@ -316,3 +316,17 @@ def test_samples_that_do_not_fit_are_refused_before_training(data: ConceptData) 
 
 def test_stage_names_what_it_trains() -> None:
     assert UnderstandingWarmup.trains == ("identifier", "shared")
+
+
+def test_bf16_matrix_products_keep_rows_in_fp32(data: ConceptData, tmp_path: Path) -> None:
+    backbone = small_backbone(prefix_cache_mb=8)
+    concept = ConceptTokens("bo", backbone.row_shape)
+    for name in ("s1", "s2"):
+        stage = make_stage(name, backbone, concept, data)
+        stage.begin()
+        before = rows_of(concept)
+        fit(stage, 1, tmp_path, begun=True, precision="bf16-mixed")
+        assert {p.dtype for p in concept.parameters()} == {torch.float32}
+        assert torch.isfinite(rows_of(concept)).all()
+        assert not torch.equal(rows_of(concept), before)
+    assert {dtype for _, dtype in backbone.prefixes._kept} == {torch.bfloat16}

@@ -52,7 +52,7 @@ class FixedLoss(Callback):
         mixture = cast(Mixture, cast(Any, trainer).datamodule)
         share = Share(trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches)
         plan = mixture.plan(share)
-        sums = torch.zeros(4, dtype=torch.float64, device=pl_module.device)
+        sums = torch.zeros(4, device=pl_module.device)
         with evaluating(pl_module), trainer.precision_plugin.forward_context():
             for epoch in range(-self.passes, 0):  # no epoch of the training
                 for index in range(len(plan)):
@@ -71,9 +71,9 @@ class FixedLoss(Callback):
     @staticmethod
     def _sums(stage: ConceptStage, batch: Any) -> Tensor:
         loss = stage.backbone.loss(batch)
-        counts = (loss.text_count, loss.image_count)
-        text, image = loss.text_sum.double(), loss.image_sum.double()
-        return torch.stack([text, text.new_tensor(counts[0]), image, image.new_tensor(counts[1])])
+        text, image = loss.text_sum.float(), loss.image_sum.float()
+        counts = text.new_tensor([loss.text_count, loss.image_count])
+        return torch.stack([text, counts[0], image, counts[1]])
 
     @staticmethod
     def _tell(trainer: pl.Trainer, values: dict[str, float]) -> None:

@@ -16,7 +16,6 @@ from unictk.chance import generator
 from unictk.errors import DataError
 from unictk.samples import ImageSource, View
 
-
 MOST_PIXELS = 100_000_000
 """A larger picture is refused: it would take gigabytes to decode."""
 

@@ -362,3 +362,15 @@ def test_autocast_answers_and_draws() -> None:
     image = backbone.generate_images(draw_requests()[:1])[0]
     assert image.pixels.dtype == torch.float32
     assert isinstance(backbone.generate_text([Request(Image(picture(0)), Text("What?"))])[0], str)
+
+
+@pytest.mark.slow
+def test_compiled_blocks_change_nothing() -> None:
+    plain, compiled = make_showo(), make_showo(compile_blocks=True)
+    for backbone in (plain, compiled):
+        backbone.attach([make_concept(backbone)])
+    batch = plain.layout.collate(mixed_samples()[:5])
+    assert_same(gradients(compiled, batch), gradients(plain, batch))
+    requests = draw_requests()[:2]
+    for ours, theirs in zip(compiled.generate_images(requests), plain.generate_images(requests), strict=True):
+        assert torch.equal(ours.codes, theirs.codes)

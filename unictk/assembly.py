@@ -1,0 +1,166 @@
+"""How a task's parts are built, run and saved: backbone, concept, stage, trainer, report."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from unictk.errors import UserError
+
+if TYPE_CHECKING:
+    from lightning import Callback, Trainer
+    from lightning.pytorch.loggers import Logger
+    from torch import nn
+
+    from unictk.app.folder import RunFolder
+    from unictk.backbones.base import Backbone
+    from unictk.concepts.tokens import ConceptTokens
+    from unictk.datamodules.concept_data import ConceptData
+    from unictk.modules.concept_stage import ConceptStage
+
+LAST = "last.ckpt"
+ROWS = "concept"
+ADAPTERS = "adapters.safetensors"
+
+
+def first_rows(cfg: DictConfig, backbone: Backbone, data: ConceptData) -> ConceptTokens:
+    """The concept that the first stage begins with: empty, or the one that ``rows`` names."""
+    from unictk.concepts.tokens import ConceptTokens
+
+    if cfg.rows is None:
+        return ConceptTokens(data.name, backbone.row_shape)
+    concept = read_back(Path(cfg.rows), backbone)
+    check_name(concept, data, "rows", cfg.rows)
+    return concept
+
+
+def check_name(concept: ConceptTokens, data: ConceptData, key: str, directory: str) -> None:
+    """Refuse a saved concept that is not the data set's."""
+    if concept.name != data.name:
+        raise UserError(f"{key}: {directory} holds {concept}, but the data set is of <{data.name}>")
+
+
+def read_back(directory: Path, backbone: Backbone) -> ConceptTokens:
+    """A saved concept, known to the backbone, with the adapters that lie beside it."""
+    from unictk.concepts.files import load_concept
+    from unictk.concepts.lora import read_adapters
+
+    concept = load_concept(directory, backbone.row_shape)
+    adapters = directory.parent / ADAPTERS
+    if adapters.exists():
+        read_adapters(backbone, adapters)
+    backbone.attach([concept])
+    return concept
+
+
+def keep(
+    directory: Path, stage: ConceptStage, scores: Mapping[str, float], cfg: DictConfig, folder: RunFolder
+) -> None:
+    """Save the concept, and beside its directory the language model's adapters where it has some."""
+    from unictk.concepts.files import save_concept
+    from unictk.concepts.lora import has_lora, lora_state, save_adapters, settings_of
+
+    snapshot = stage.concept.snapshot()  # on every rank: rows may be sharded
+    adapters = lora_state(stage.backbone) if has_lora(stage.backbone) else {}
+    if stage.global_rank > 0:
+        return
+    if adapters:
+        save_adapters(adapters, settings_of(stage.backbone), directory.parent / ADAPTERS)
+    save_concept(
+        directory,
+        snapshot,
+        backbone=str(cfg.backbone["_target_"]),
+        seed=cfg.seed,
+        config_hash=folder.request_hash,
+        metrics=scores,
+        class_noun=stage.data.class_noun,
+    )
+
+
+def with_saved(cfg: DictConfig, saved: str) -> tuple[Backbone, ConceptTokens]:
+    """The backbone on the trainer's device, and a saved concept that it knows."""
+    backbone: Backbone = instantiate(cfg.backbone)
+    _quiet()
+    place(backbone, instantiate(cfg.trainer, logger=False, enable_checkpointing=False))
+    return backbone, read_back(Path(saved), backbone)
+
+
+def make_stage(
+    cfg: DictConfig, name: str, backbone: Backbone, concept: ConceptTokens, data: ConceptData
+) -> ConceptStage:
+    """The stage that the configuration describes."""
+    return instantiate(cfg.stages[name])(
+        stage_name=name,
+        backbone=backbone,
+        concept=concept,
+        data=data,
+        sampling=instantiate(cfg.sampling),
+        seed=cfg.seed,
+    )
+
+
+def make_trainer(cfg: DictConfig, folder: RunFolder, stage: ConceptStage) -> Trainer:
+    """A new Trainer for each stage, because a strategy serves one Trainer only."""
+    _quiet()
+    return instantiate(
+        cfg.trainer,
+        max_epochs=min(cfg.trainer.max_epochs, stage.most_epochs or cfg.trainer.max_epochs),
+        default_root_dir=str(folder.path),
+        callbacks=_callbacks(cfg),
+        logger=_loggers(cfg, stage.stage_name),
+        enable_progress_bar=bool(cfg.callbacks),
+    )
+
+
+def place(backbone: Backbone, trainer: Trainer) -> None:
+    """Move the backbone to the trainer's device."""
+    cast("nn.Module", backbone).to(trainer.strategy.root_device)
+
+
+def fit(cfg: DictConfig, folder: RunFolder, stage: ConceptStage, trainer: Trainer) -> dict[str, float]:
+    """Train one stage, from its last checkpoint if there is one; its last losses and scores."""
+    mixture = instantiate(cfg.datamodule)(
+        layout=stage.backbone.layout, flows=stage.flows(), seed=cfg.seed, stage=stage.stage_name
+    )
+    last = folder.checkpoint_dir(stage.stage_name) / LAST
+    trainer.fit(stage, datamodule=mixture, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    found = trainer.callback_metrics.items()
+    return {name.removesuffix("_epoch"): float(value) for name, value in found if not name.endswith("_step")}
+
+
+def _quiet() -> None:
+    """Leave out Lightning's lines that our own plan and bars already say, or that are no news here."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for told in (
+        "does not have many workers",
+        "in eval mode at the start",
+        "smaller than the logging interval",
+    ):
+        warnings.filterwarnings("ignore", message=f".*{told}")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")
+
+
+def _callbacks(cfg: DictConfig) -> Sequence[Callback]:
+    return [instantiate(node) for node in (cfg.callbacks or {}).values() if node is not None]
+
+
+def _loggers(cfg: DictConfig, stage: str) -> Sequence[Logger]:
+    """The loggers; what they keep per stage (a CSV file) carries the stage's name."""
+    nodes = [OmegaConf.merge(node) for node in (cfg.logger or {}).values() if node is not None]
+    return [instantiate(node, **({"version": stage} if "version" in node else {})) for node in nodes]
+
+
+def write_report(folder: RunFolder, data_root: Path) -> None:
+    """Write ``report.html`` and say where it is (first rank)."""
+    from unictk.app.folder import process_rank
+    from unictk.report.build import build_report
+
+    if process_rank() == 0:
+        folder.finish()  # the report says so; should it fail, the run has failed after all
+        print(f"report: {build_report(folder.path, data_root)}")
