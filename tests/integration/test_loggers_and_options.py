@@ -14,7 +14,13 @@ QUIET = [word for word in QUICK if word != "logger=none"]
 def test_tensorboard_and_offline_wandb_get_curves_and_pictures(tmp_path: Path, cache: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    words = [*QUIET, "logger=many", "trainer.max_epochs=1", f"paths.cache={cache}", f"paths.output={tmp_path}"]
+    words = [
+        *QUIET,
+        "logger=many",
+        "trainer.max_epochs=1",
+        f"paths.cache={cache}",
+        f"paths.output={tmp_path}",
+    ]
     run(*words)
     folder = only_run(tmp_path)
     pictures: set[str] = set()

@@ -330,3 +330,22 @@ def test_bf16_matrix_products_keep_rows_in_fp32(data: ConceptData, tmp_path: Pat
         assert torch.isfinite(rows_of(concept)).all()
         assert not torch.equal(rows_of(concept), before)
     assert {dtype for _, dtype in backbone.prefixes._kept} == {torch.bfloat16}
+
+
+def test_a_later_stage_without_rows_says_what_to_give(data: ConceptData) -> None:
+    backbone = small_backbone()
+    stage = make_stage("s2", backbone, ConceptTokens("bo", backbone.row_shape), data)
+    with pytest.raises(
+        UserError, match=r"rows: stage s2 builds on .* identifier rows, <bo> has none; give rows="
+    ):
+        stage.begin()
+
+
+def test_groups_of_size_zero_are_left_out(data: ConceptData, tmp_path: Path) -> None:
+    backbone = small_backbone()
+    concept = ConceptTokens("bo", backbone.row_shape)
+    make_stage("s1", backbone, concept, data, shared=0).begin()
+    stage = make_stage("s2", backbone, concept, data, generation=0)
+    stage.begin()
+    assert concept.groups == {"identifier": 1}
+    fit(stage, 1, tmp_path, begun=True)

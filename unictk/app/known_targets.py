@@ -34,7 +34,7 @@ CONSTRAINTS: dict[str, dict[str, dict[str, Any]]] = {
             "anyOf": [_COUNT, {"type": "array", "items": _FROM_ZERO, "minItems": 1}, {"enum": ["auto"]}]
         },
         "num_nodes": _COUNT,
-        "max_epochs": _or_null(_FROM_ZERO),
+        "max_epochs": _COUNT,  # each stage has an end
         "min_epochs": _or_null(_FROM_ZERO),
         "max_steps": {"type": "integer", "minimum": -1},
         "min_steps": _or_null(_FROM_ZERO),

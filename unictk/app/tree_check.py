@@ -12,6 +12,9 @@ from unictk.errors import UserError, nearest
 
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
+_REPEATING = ("callbacks", "logger")
+"""Sections that repeat other sections' values: checked last, so that a line names the key that was typed."""
+
 
 class TreeCheck:
     """One walk over a plain configuration. ``specs`` then holds the spec of every key that has one."""
@@ -27,7 +30,7 @@ class TreeCheck:
         Unknown or missing keys, values that do not fit, ``???``, and folders that are not there.
         """
         fields = self.schema["settings"]
-        for key, value in plain.items():
+        for key, value in sorted(plain.items(), key=lambda item: item[0] in _REPEATING):
             if key in fields:
                 self._value(key, value, fields[key])
             elif key in self.groups or any(targets_in(value)):

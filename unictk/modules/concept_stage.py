@@ -43,6 +43,10 @@ class ConceptStage(LightningModule, ABC):
     """
 
     trains: tuple[str, ...] = ()
+    """Groups of rows that change."""
+
+    needs: tuple[str, ...] = ()
+    """Groups that must be there when the stage begins."""
 
     def __init__(
         self,
@@ -97,10 +101,16 @@ class ConceptStage(LightningModule, ABC):
         Raises:
             UserError: the stage's data or start is not there, or a sample does not fit the backbone.
         """
+        missing = [group for group in self.needs if group not in self.concept.groups]
+        if missing:
+            raise UserError(
+                f"rows: stage {self.stage_name} builds on a concept that has {missing[0]} rows, "
+                f"{self.concept} has none; give rows=<concept directory of the stage before>"
+            )
         cast(nn.Module, self.backbone).requires_grad_(False)
         self.grow()
         self.backbone.attach([self.concept])
-        self.concept.train_only(self.trains)
+        self.concept.train_only(group for group in self.trains if group in self.concept.groups)
         self._start = [p.detach().clone() for p in self._identifier()] if self.anchor else []
         for flow in self.flows():
             for sample in flow.samples:

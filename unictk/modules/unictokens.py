@@ -117,6 +117,7 @@ class GenerationBootstrap(ConceptStage):
     """
 
     trains = ("identifier", "shared", "generation")
+    needs = ("identifier",)
 
     def __init__(
         self,
@@ -191,6 +192,7 @@ class PerceptionRefinement(ConceptStage):
     """
 
     trains = ("identifier", "understanding")
+    needs = ("identifier",)
 
     def __init__(
         self,
