@@ -173,9 +173,9 @@ def adopt(
     """Read the published three-file form and write it as a concept directory, ``concept/``."""
     from unictk.concepts.files import save_concept
     from unictk.concepts.published import import_published
+    from unictk.concepts.tokens import SPELLING
 
-    backbone: Backbone = instantiate(cfg.backbone)
-    concept = import_published(published, name, epoch, shape=backbone.row_shape)
+    concept = import_published(published, name, epoch, spelling=SPELLING)
     target = save_concept(
         folder.path / ROWS,
         concept,

@@ -58,3 +58,22 @@ def test_killed_in_stage_2_and_run_again_ends_with_the_same_rows(tmp_path: Path,
     assert only_run(tmp_path / "killed").name == only_run(tmp_path / "whole").name
     assert rows(folder) == rows(only_run(tmp_path / "whole"))
     assert read(folder / "status.json")["state"] == "done"
+
+
+@pytest.mark.slow
+def test_interrupted_in_stage_1_says_so_and_goes_on(tmp_path: Path, cache: Path) -> None:
+    words = [*QUICK, "trainer.max_epochs=400", f"paths.cache={cache}", f"paths.output={tmp_path}"]
+    with subprocess.Popen(
+        command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("*/checkpoints/s1/last.ckpt")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert told.splitlines()[-1] == "error: interrupted; the same command goes on from the last checkpoint"
+    status = read(only_run(tmp_path) / "status.json")
+    assert (status["state"], status["reason"]) == ("failed", "interrupted")

@@ -90,8 +90,10 @@ def _failed(error: BaseException, config: DictConfig, folder: RunFolder) -> int:
     wrong = _user_error(error)
     reason = str(wrong) if wrong else _reason(error)
     folder.fail(masked_text(reason, hidden), masked_text(traceback.format_exc(), hidden))
-    if isinstance(error, KeyboardInterrupt) and HydraConfig.get().mode == RunMode.MULTIRUN:
-        raise error
+    if _interrupted(error):
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise KeyboardInterrupt from error
+        return complain("interrupted; the same command goes on from the last checkpoint", FAILED)
     if wrong and not folder.started:
         return complain(masked_text(reason, hidden), WRONG)
     return complain(f"{masked_text(reason, hidden)} (traceback: {folder.path / 'error.log'})", FAILED)
@@ -104,8 +106,15 @@ def _user_error(error: BaseException | None) -> UserError | None:
     return error
 
 
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether somebody pressed Ctrl-C: Lightning then exits by itself."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__ if isinstance(error, SystemExit) else None
+    return error is not None
+
+
 def _reason(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
+    if _interrupted(error):
         return "interrupted"
     text = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

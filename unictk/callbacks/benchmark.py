@@ -102,7 +102,8 @@ class BenchmarkCallback(Callback):
     ) -> dict[str, float]:
         file, stage = _file(trainer), stage_of(pl_module)
         done = read_records(file)
-        if only_known and benchmark.pending(stage.data, phase, done):
+        pending = benchmark.pending(stage.data, phase, done)
+        if only_known and pending:
             rank_zero_warn(f"{file}: no complete scores of before training; left out, since it has begun")
             return {}
 
@@ -112,8 +113,9 @@ class BenchmarkCallback(Callback):
         with evaluating(pl_module), Meter(f"{benchmark.name} ({phase})", None) as meter:
 
             def progress(answered: int, total: int) -> None:
-                meter.total = total
-                meter.show(answered)
+                if pending:  # what is known already is no news
+                    meter.total = total
+                    meter.show(answered)
 
             result = benchmark.evaluate(
                 stage.backbone,

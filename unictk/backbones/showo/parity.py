@@ -110,7 +110,10 @@ class Golden:
         count = self.meta.get("max_new_tokens", ANSWER)
         prompts = Prompts(ids, positions, None)
         found = greedy_or_sampled(self.network, None, self.vocabulary, prompts, [count], [0.0], [0])
-        return torch.tensor(found[0])
+        tokens = found[0]
+        if len(tokens) < count:  # the reference keeps the end of text that stopped it
+            tokens = [*tokens, self.vocabulary.end_of_text]
+        return torch.tensor(tokens)
 
     def train(self) -> dict[str, Tensor]:
         """Three AdamW steps on the concept rows alone, outside the tables."""
