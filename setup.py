@@ -1,9 +1,12 @@
-"""Packages, and the configuration that travels with them as ``unictk.conf``."""
+"""Packages and their data; the configuration travels with them as ``unictk.conf``."""
 
 from setuptools import find_packages, setup
 
 setup(
     packages=[*find_packages(include=["unictk*"]), "unictk.conf"],
     package_dir={"unictk.conf": "conf"},
-    package_data={"unictk.conf": ["*.yaml", "*/*.yaml", "*/*/*.yaml", "schema.json"]},
+    package_data={
+        "unictk": ["assets/**/*", "report/*.j2"],
+        "unictk.conf": ["*.yaml", "*/*.yaml", "*/*/*.yaml", "schema.json"],
+    },
 )
