@@ -76,7 +76,7 @@ def _resolve(config: DictConfig, key: str, value: Any) -> Any:
         return [_resolve(config, f"{key}.{index}", item) for index, item in enumerate(value)]
     if not isinstance(value, str):
         return value
-    if "${" in value and "${bundled:" not in value:
+    if "${" in value:
         try:
             found = OmegaConf.select(config, key)
         except OmegaConfBaseException:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from omegaconf import OmegaConf
 
-import unictk
 from unictk.app.identity import run_name
 
 
@@ -16,13 +14,7 @@ def without_env(name: str) -> bool:
     return not os.environ.get(name)
 
 
-def bundled(name: str) -> str:
-    """``${bundled:NAME}``: the folder ``NAME`` of small files that the package brings along."""
-    return str(Path(unictk.__file__).parent / "assets" / name)
-
-
 def register() -> None:
     """Makes the interpolations known; again is harmless."""
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
-    OmegaConf.register_new_resolver("bundled", bundled, replace=True)
     OmegaConf.register_new_resolver("without_env", without_env, replace=True)
