@@ -374,3 +374,20 @@ def test_compiled_blocks_change_nothing() -> None:
     requests = draw_requests()[:2]
     for ours, theirs in zip(compiled.generate_images(requests), plain.generate_images(requests), strict=True):
         assert torch.equal(ours.codes, theirs.codes)
+
+
+def test_a_frozen_model_in_bf16_is_near_and_keeps_rows_and_codes_in_fp32(showo: Showo) -> None:
+    half = make_showo(dtype="bfloat16", prefix_cache_mb=8)
+    half.attach([make_concept(half)])
+    batch = showo.layout.collate(mixed_samples())
+    (image, text), found = gradients(half, batch)
+    (exact_image, exact_text), expected = gradients(showo, batch)
+    assert image == pytest.approx(exact_image, rel=0.03)
+    assert text == pytest.approx(exact_text, rel=0.03)
+    assert {gradient.dtype for gradient in found} == {torch.float32}
+    ours, theirs = (torch.cat([g.flatten() for g in gradient]) for gradient in (found, expected))
+    assert functional.cosine_similarity(ours, theirs, dim=0) > 0.98
+    assert torch.equal(half.encode([Image(picture(0))])[0], showo.encode([Image(picture(0))])[0])
+    assert half.generate_images(draw_requests()[:1])[0].pixels.dtype == torch.float32
+    assert half.choose([Request(Image(picture(0)), Text("What?"))], ["Yes."]).dtype == torch.float32
+    assert half.words("dog").dtype == half.vectors([Image(picture(0))]).table.dtype == torch.float32

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge
@@ -48,6 +48,8 @@ class Showo(nn.Module):
         image_weights: the same for the image tokenizer.
         seed: of random weights.
         batch_size: most images or answers per forward pass.
+        dtype: of the frozen language model; bfloat16 halves its memory and what each token reads of it. Rows,
+            losses and image codes stay fp32.
         autocast: bf16 matrix products when sampling (training follows the trainer's precision).
         prefix_cache_mb: memory for the keys and values of image prefixes kept between steps; 0 keeps none.
         code_folder: where image codes are kept between runs, or None.
@@ -66,6 +68,7 @@ class Showo(nn.Module):
         image_weights: str | None = None,
         seed: int = 0,
         batch_size: Annotated[int, Ge(1)] = 16,
+        dtype: Literal["float32", "bfloat16"] = "float32",
         autocast: bool = False,
         prefix_cache_mb: Annotated[int, Ge(0)] = 0,
         code_folder: str | None = None,
@@ -79,6 +82,7 @@ class Showo(nn.Module):
         self.vocabulary = layout.vocabulary
         self.image_tokenizer = image_tokenizer
         self.network = build_network(language, self.vocabulary.size, weights, seed)
+        self.network.to(getattr(torch, dtype))
         fill_tokenizer(image_tokenizer, image_weights, seed)
         self.row_shape = RowShape(language.hidden_size, head_bias=True)
         self.batch_size = batch_size
