@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -113,7 +114,7 @@ def make_trainer(cfg: DictConfig, folder: RunFolder, stage: ConceptStage) -> Tra
         max_epochs=min(cfg.trainer.max_epochs, stage.most_epochs or cfg.trainer.max_epochs),
         default_root_dir=str(folder.path),
         callbacks=_callbacks(cfg),
-        logger=_loggers(cfg, stage.stage_name),
+        logger=_loggers(cfg, _log_name(folder.path, stage.stage_name)),
         enable_progress_bar=bool(cfg.callbacks),
     )
 
@@ -138,6 +139,7 @@ def _quiet() -> None:
     """Leave out Lightning's lines that our own plan and bars already say, or that are no news here."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for told in (
+        "Checkpoint directory .* exists",
         "does not have many workers",
         "in eval mode at the start",
         "smaller than the logging interval",
@@ -148,6 +150,12 @@ def _quiet() -> None:
 
 def _callbacks(cfg: DictConfig) -> Sequence[Callback]:
     return [instantiate(node) for node in (cfg.callbacks or {}).values() if node is not None]
+
+
+def _log_name(folder: Path, stage: str) -> str:
+    """``s2``, or ``s2-2``, ``s2-3``, ... when it was begun before: a CSV logger deletes what it finds."""
+    later = (f"{stage}-{n}" for n in itertools.count(2))
+    return next(name for name in itertools.chain([stage], later) if not (folder / "logs" / name).exists())
 
 
 def _loggers(cfg: DictConfig, stage: str) -> Sequence[Logger]:

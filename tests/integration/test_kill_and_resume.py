@@ -77,3 +77,14 @@ def test_interrupted_in_stage_1_says_so_and_goes_on(tmp_path: Path, cache: Path)
     assert told.splitlines()[-1] == "error: interrupted; the same command goes on from the last checkpoint"
     status = read(only_run(tmp_path) / "status.json")
     assert (status["state"], status["reason"]) == ("failed", "interrupted")
+
+
+def test_curves_of_a_resumed_stage_are_one(tmp_path: Path) -> None:
+    from unictk.report.curves import loss_curves
+
+    for name, rows in (("s2", "0,4.0\n1,3.0\n2,2.5\n"), ("s2-2", "2,2.4\n3,2.0\n")):
+        (tmp_path / "logs" / name).mkdir(parents=True)
+        (tmp_path / "logs" / name / "metrics.csv").write_text(f"step,s2/train_loss\n{rows}")
+    (curve,) = loss_curves(tmp_path)
+    assert (curve.source, curve.first_step, curve.last_step, curve.last) == ("logs/s2", 0, 3, 2.0)
+    assert len(curve.points.split()) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,15 +31,22 @@ class Curve:
 
 
 def loss_curves(run_folder: Path) -> list[Curve]:
-    """A curve for each loss column, with at least two values, of each ``metrics.csv`` below the folder."""
+    """A curve for each loss column, with at least two values, of the ``metrics.csv`` below the folder.
+
+    ``logs/s2-2`` is what a resumed process added to ``logs/s2``: one curve, in which a step that was done
+    twice counts once.
+    """
     files = sorted(run_folder.rglob("metrics.csv"), key=lambda path: natural(path.as_posix()))
-    curves = []
+    found: dict[tuple[str, str], dict[int, float]] = {}
     for file in files:
-        source = file.parent.relative_to(run_folder).as_posix()
+        source = re.sub(r"-\d+$", "", file.parent.relative_to(run_folder).as_posix())
         for name, values in _losses(file).items():
-            if len(values) >= 2:
-                curves.append(_curve(source, name, values))
-    return curves
+            found.setdefault((source, name), {}).update(values)
+    return [
+        _curve(source, name, list(values.items()))
+        for (source, name), values in found.items()
+        if len(values) >= 2
+    ]
 
 
 def _losses(file: Path) -> dict[str, list[tuple[int, float]]]:
