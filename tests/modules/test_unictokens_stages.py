@@ -329,7 +329,7 @@ def test_bf16_matrix_products_keep_rows_in_fp32(data: ConceptData, tmp_path: Pat
         assert {p.dtype for p in concept.parameters()} == {torch.float32}
         assert torch.isfinite(rows_of(concept)).all()
         assert not torch.equal(rows_of(concept), before)
-    assert {dtype for _, dtype in backbone.prefixes._kept} == {torch.bfloat16}
+    assert {dtype for _, dtype, _ in backbone.prefixes._kept} == {torch.bfloat16}
 
 
 def test_a_later_stage_without_rows_says_what_to_give(data: ConceptData) -> None:

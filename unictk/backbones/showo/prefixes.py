@@ -16,6 +16,9 @@ from unictk.backbones.showo.keyvalues import Layers, Recorder, gather, join, siz
 from unictk.backbones.showo.network import ShowoNetwork
 from unictk.backbones.showo.vocabulary import Vocabulary, attention_allowed
 
+Name = tuple[str, torch.dtype, torch.device]
+"""A picture's key, and the precision and device its prefix was computed in."""
+
 
 def prefix_ids(codes: Tensor, vocabulary: Vocabulary) -> Tensor:
     """(J, cells) codes -> (J, cells + 3) ids."""
@@ -29,7 +32,7 @@ class ImagePrefixes:
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
-        self._kept: OrderedDict[tuple[str, torch.dtype], Layers] = OrderedDict()
+        self._kept: OrderedDict[Name, Layers] = OrderedDict()
         self._held = 0
         self._weights: tuple[int, ...] = ()
 
@@ -46,21 +49,17 @@ class ImagePrefixes:
         if not self.budget:
             return self._compute(network, vocabulary, codes)
         self._forget_if_changed(network)
-        kind = (
-            torch.get_autocast_dtype(codes.device.type)
-            if torch.is_autocast_enabled(codes.device.type)
-            else torch.float32
-        )
-        missing = [number for number, key in enumerate(keys) if (key, kind) not in self._kept]
-        fresh: dict[str, Layers] = {}
+        names = [(key, _precision(codes.device), codes.device) for key in keys]
+        missing = [number for number, name in enumerate(names) if name not in self._kept]
+        fresh: dict[Name, Layers] = {}
         if missing:
             computed = self._compute(network, vocabulary, codes[torch.tensor(missing, device=codes.device)])
             for place, number in enumerate(missing):
                 one = gather(computed, torch.tensor([place], device=codes.device))
-                fresh[keys[number]] = one
-        parts = [fresh[key] if key in fresh else self._kept[key, kind] for key in keys]
-        for key, part in zip(keys, parts, strict=True):
-            self._keep((key, kind), part)
+                fresh[names[number]] = one
+        parts = [fresh[name] if name in fresh else self._kept[name] for name in names]
+        for name, part in zip(names, parts, strict=True):
+            self._keep(name, part)
         return join(parts)
 
     def _compute(self, network: ShowoNetwork, vocabulary: Vocabulary, codes: Tensor) -> Layers:
@@ -70,11 +69,11 @@ class ImagePrefixes:
         network.trunk(network.embed(ids, None), positions, attention_allowed(ids, vocabulary), recorder)
         return recorder.layers
 
-    def _keep(self, key: tuple[str, torch.dtype], part: Layers) -> None:
-        if key in self._kept:
-            self._kept.move_to_end(key)
+    def _keep(self, name: Name, part: Layers) -> None:
+        if name in self._kept:
+            self._kept.move_to_end(name)
             return
-        self._kept[key] = part
+        self._kept[name] = part
         self._held += size_in_bytes(part)
         while self._held > self.budget and self._kept:
             _, dropped = self._kept.popitem(last=False)
@@ -86,3 +85,9 @@ class ImagePrefixes:
         if weights != self._weights:
             self._kept.clear()
             self._held, self._weights = 0, weights
+
+
+def _precision(device: torch.device) -> torch.dtype:
+    """What matrix products give here and now."""
+    enabled = torch.is_autocast_enabled(device.type)
+    return torch.get_autocast_dtype(device.type) if enabled else torch.float32

@@ -9,6 +9,9 @@ from typing import Any
 from unictk.backbones.showo.vocabulary import Vocabulary
 from unictk.samples import Text
 
+REMEMBERED = 65_536
+"""Texts whose ids are kept: an epoch of a concept many times over, and a bound for endless data."""
+
 
 class TextCodec:
     """Encodes text with concept tokens into ids; decodes answers.
@@ -40,6 +43,8 @@ class TextCodec:
         if known is None:
             pieces = self._pattern.split(text) if self._pattern else [text]
             known = tuple(token for piece in pieces if piece for token in self._piece(piece))
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
             self._known[text] = known
         return known
 
