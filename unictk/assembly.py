@@ -96,14 +96,10 @@ def make_stage(
     cfg: DictConfig, name: str, backbone: Backbone, concept: ConceptTokens, data: ConceptData
 ) -> ConceptStage:
     """The stage that the configuration describes."""
-    return instantiate(cfg.stages[name])(
-        stage_name=name,
-        backbone=backbone,
-        concept=concept,
-        data=data,
-        sampling=instantiate(cfg.sampling),
-        seed=cfg.seed,
-    )
+    from unictk.modules.concept_stage import StageRun
+
+    run = StageRun(name, backbone, concept, data, instantiate(cfg.sampling), cfg.seed)
+    return instantiate(cfg.stages[name])(run)
 
 
 def make_trainer(cfg: DictConfig, folder: RunFolder, stage: ConceptStage) -> Trainer:

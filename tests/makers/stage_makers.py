@@ -15,7 +15,7 @@ from unictk.backbones.showo.backbone import Showo
 from unictk.concepts.tokens import ConceptTokens
 from unictk.datamodules.concept_data import ConceptData, Conditions, Turn
 from unictk.datamodules.mixture import Mixture
-from unictk.modules.concept_stage import ConceptStage
+from unictk.modules.concept_stage import ConceptStage, StageRun
 from unictk.modules.unictokens import GenerationBootstrap, PerceptionRefinement, UnderstandingWarmup
 from unictk.samples import Sampling
 
@@ -73,9 +73,8 @@ def make_stage(
         "s2": {"generation": 2},
         "s3": {"understanding": 2, "bridge_images": 3},
     }
-    return STAGES[name](  # type: ignore[abstract,arg-type]
-        name, backbone, concept, data, QUICK, 0, optimizer, **{**sizes[name], **options}
-    )
+    run = StageRun(name, backbone, concept, data, QUICK, 0)
+    return STAGES[name](run, optimizer, **{**sizes[name], **options})  # type: ignore[abstract,arg-type]
 
 
 def fit(stage: ConceptStage, epochs: int, folder: Path, begun: bool = False, **trainer: object) -> Trainer:

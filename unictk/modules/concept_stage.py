@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 from annotated_types import Ge
@@ -23,16 +24,27 @@ Weight = Annotated[float, Ge(0)]
 BatchSize = Annotated[int, Ge(0)]
 
 
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """What a stage is run on.
+
+    ``name``: of the stage in the run (``s1``); seeds, logs and folders carry it. ``concept``: the rows so
+    far. ``data``: the concept's photos, conversations and conditions. ``sampling``, ``seed``: the run's.
+    """
+
+    name: str
+    backbone: Backbone
+    concept: ConceptTokens
+    data: ConceptData
+    sampling: Sampling
+    seed: int
+
+
 class ConceptStage(LightningModule, ABC):
     """One stage of teaching a frozen model a concept: which rows train, on what, and how losses add up.
 
     Args:
-        stage_name: its name in the run (``s1``); seeds and folders carry it.
-        backbone: the frozen model.
-        concept: the rows so far.
-        data: the concept's photos, conversations and conditions.
-        sampling: how the run samples.
-        seed: the run's seed.
+        run: the backbone, the concept and what else the stage is run on.
         optimizer: makes the optimizer from the trainable parameters.
         text_weight: weight of the mean text loss.
         image_weight: weight of the mean image loss.
@@ -50,12 +62,7 @@ class ConceptStage(LightningModule, ABC):
 
     def __init__(
         self,
-        stage_name: str,
-        backbone: Backbone,
-        concept: ConceptTokens,
-        data: ConceptData,
-        sampling: Sampling,
-        seed: int,
+        run: StageRun,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         text_weight: Weight,
         image_weight: Weight,
@@ -65,12 +72,8 @@ class ConceptStage(LightningModule, ABC):
         most_epochs: Annotated[int, Ge(1)] | None = None,
     ) -> None:
         super().__init__()
-        self.stage_name = stage_name
-        self.backbone = backbone
-        self.concept = concept
-        self.data = data
-        self.sampling = sampling
-        self.seed = seed
+        self.stage_name, self.seed, self.sampling = run.name, run.seed, run.sampling
+        self.backbone, self.concept, self.data = run.backbone, run.concept, run.data
         self.make_optimizer = optimizer
         self.text_weight, self.image_weight = text_weight, image_weight
         self.text_batch, self.image_batch = text_batch, image_batch

@@ -14,17 +14,15 @@ from annotated_types import Ge, Interval
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from unictk.backbones.base import Backbone, Rows
+from unictk.backbones.base import Rows
 from unictk.concepts.bridge import late_cells
 from unictk.concepts.faces import face_rows
 from unictk.concepts.initialisers import class_word, description_words, kmeans_rows
 from unictk.concepts.lora import LoraSettings, add_lora
-from unictk.concepts.tokens import ConceptTokens
-from unictk.datamodules.concept_data import ConceptData
 from unictk.datamodules.mixture import Flow
 from unictk.datamodules.writers import drawings, photo_segments, understanding
-from unictk.modules.concept_stage import BatchSize, ConceptStage, Weight
-from unictk.samples import Batch, Sampling, View
+from unictk.modules.concept_stage import BatchSize, ConceptStage, StageRun, Weight
+from unictk.samples import Batch, View
 
 HeadStart = Literal["text", "codes"]
 """Starting head rows: the mean text row with the lowest text bias, or the published leftovers, copies of
@@ -51,12 +49,7 @@ class UnderstandingWarmup(ConceptStage):
 
     def __init__(
         self,
-        stage_name: str,
-        backbone: Backbone,
-        concept: ConceptTokens,
-        data: ConceptData,
-        sampling: Sampling,
-        seed: int,
+        run: StageRun,
         optimizer: MakeOptimizer,
         text_weight: Weight = 1.0,
         image_weight: Weight = 0.0,
@@ -70,9 +63,8 @@ class UnderstandingWarmup(ConceptStage):
         lora: LoraSettings | None = None,
     ) -> None:
         super().__init__(
-            stage_name, backbone, concept, data, sampling, seed, optimizer,
-            text_weight, image_weight, text_batch, image_batch, anchor, most_epochs,
-        )  # fmt: skip
+            run, optimizer, text_weight, image_weight, text_batch, image_batch, anchor, most_epochs
+        )
         self.shared, self.start, self.head_start, self.lora = shared, start, head_start, lora
 
     def grow(self) -> None:
@@ -121,12 +113,7 @@ class GenerationBootstrap(ConceptStage):
 
     def __init__(
         self,
-        stage_name: str,
-        backbone: Backbone,
-        concept: ConceptTokens,
-        data: ConceptData,
-        sampling: Sampling,
-        seed: int,
+        run: StageRun,
         optimizer: MakeOptimizer,
         text_weight: Weight = 0.2,
         image_weight: Weight = 0.8,
@@ -141,11 +128,10 @@ class GenerationBootstrap(ConceptStage):
         flip: Share = 0.25,
     ) -> None:
         super().__init__(
-            stage_name, backbone, concept, data, sampling, seed, optimizer,
-            text_weight, image_weight, text_batch, image_batch, anchor, most_epochs,
-        )  # fmt: skip
+            run, optimizer, text_weight, image_weight, text_batch, image_batch, anchor, most_epochs
+        )
         self.generation, self.start, self.head_start = generation, start, head_start
-        self.view = View(scale=zoom, crop="random", flip=flip, seed=seed)
+        self.view = View(scale=zoom, crop="random", flip=flip, seed=run.seed)
 
     def grow(self) -> None:
         """Tokens that only drawing uses."""
@@ -196,12 +182,7 @@ class PerceptionRefinement(ConceptStage):
 
     def __init__(
         self,
-        stage_name: str,
-        backbone: Backbone,
-        concept: ConceptTokens,
-        data: ConceptData,
-        sampling: Sampling,
-        seed: int,
+        run: StageRun,
         optimizer: MakeOptimizer,
         text_weight: Weight = 0.2,
         image_weight: Weight = 0.8,
@@ -216,12 +197,11 @@ class PerceptionRefinement(ConceptStage):
         flip: Share = 0.25,
     ) -> None:
         super().__init__(
-            stage_name, backbone, concept, data, sampling, seed, optimizer,
-            text_weight, image_weight, text_batch, image_batch, anchor, most_epochs,
-        )  # fmt: skip
+            run, optimizer, text_weight, image_weight, text_batch, image_batch, anchor, most_epochs
+        )
         self.understanding, self.head_start = understanding, head_start
         self.bridge_images, self.bridge = bridge_images, bridge
-        self.view = View(flip=flip, seed=seed)
+        self.view = View(flip=flip, seed=run.seed)
 
     def grow(self) -> None:
         """Tokens that only understanding uses, from what drawing settles late (section 3.3)."""
