@@ -30,7 +30,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     work = Work(QUICK if options.quick else FULL)
     arms = [OurArm(work, 0), OurArm(work, 0)]
-    arms[1].backbone.network.to(torch.bfloat16)
+    arms[1].backbone.network.cast(torch.bfloat16)
     losses = [torch.tensor(arm.train()) for arm in arms]
     table = Table("work", "fp32, s", "bf16, s", "fp32 / bf16", title="Show-o here, median (lowest..highest)")
     jobs: dict[str, Sequence[Call]] = {

@@ -122,6 +122,8 @@ class Request:
     def __init__(
         self, *segments: Segment, key: str = "", seed: int = 0, sampling: Sampling | None = None
     ) -> None:
+        if not segments:
+            raise ValueError("a request has at least one segment")
         if any(segment.target for segment in segments):
             raise ValueError("a request has no target segments: the backbone produces them")
         object.__setattr__(self, "segments", tuple(segments))

@@ -77,7 +77,14 @@ def make_stage(
     return STAGES[name](run, optimizer, **{**sizes[name], **options})  # type: ignore[abstract,arg-type]
 
 
-def fit(stage: ConceptStage, epochs: int, folder: Path, begun: bool = False, **trainer: object) -> Trainer:
+def fit(
+    stage: ConceptStage,
+    epochs: int,
+    folder: Path,
+    begun: bool = False,
+    resume: str | None = None,
+    **trainer: object,
+) -> Trainer:
     """Train a stage as the pipeline does."""
     if not begun:
         stage.begin()
@@ -93,7 +100,8 @@ def fit(stage: ConceptStage, epochs: int, folder: Path, begun: bool = False, **t
         **trainer,
     }
     made = Trainer(**settings)  # type: ignore[arg-type]
-    made.fit(stage, datamodule=Mixture(stage.backbone.layout, stage.flows(), 0, stage.stage_name))
+    mixture = Mixture(stage.backbone.layout, stage.flows(), 0, stage.stage_name)
+    made.fit(stage, datamodule=mixture, ckpt_path=resume, weights_only=True)
     return made
 
 

@@ -349,3 +349,17 @@ def test_groups_of_size_zero_are_left_out(data: ConceptData, tmp_path: Path) -> 
     stage.begin()
     assert concept.groups == {"identifier": 1}
     fit(stage, 1, tmp_path, begun=True)
+
+
+def test_a_stage_attaches_the_rows_it_is_given_before_it_grows(data: ConceptData) -> None:
+    """The bridge draws with them: as tokens, and on the model's device."""
+    backbone = small_backbone()
+    concept = ConceptTokens("bo", backbone.row_shape)
+    for name in ("s1", "s2"):
+        make_stage(name, backbone, concept, data).begin()
+    expected = make_stage("s3", backbone, concept.snapshot(), data)
+    expected.begin()
+    fresh = small_backbone()  # has never heard of the concept
+    stage = make_stage("s3", fresh, concept.snapshot(), data)
+    stage.begin()
+    assert torch.equal(rows_of(stage.concept), rows_of(expected.concept))

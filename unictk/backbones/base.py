@@ -81,7 +81,10 @@ class Backbone(Protocol):
         ...
 
     def choose(self, requests: Sequence[Request], options: Sequence[str]) -> Tensor:
-        """Log P(option and end of answer), (requests, options): equals ``-loss.text_sum`` of the answer."""
+        """Log P(option and end of answer), (requests, options).
+
+        Equals ``-loss.text_sum`` of the answered request, in the same precision.
+        """
         ...
 
     def vectors(self, images: Sequence[Image]) -> Vectors:

@@ -33,12 +33,11 @@ PART = "language"
 
 @dataclass(frozen=True, slots=True)
 class LoraSettings:
-    """Rank, scale (alpha / r), which linear layers by their last name, and dropout; as published."""
+    """Rank, scale (alpha / r) and which linear layers, by their last name; as published, without dropout."""
 
     r: int = 8
     alpha: float = 16
     targets: tuple[str, ...] = ("fc1", "fc2", "q_proj", "k_proj", "v_proj")
-    dropout: float = 0.0
 
 
 def add_lora(backbone: Backbone, settings: LoraSettings, seed: int = 0) -> list[nn.Parameter]:
@@ -70,7 +69,7 @@ def add_lora(backbone: Backbone, settings: LoraSettings, seed: int = 0) -> list[
         r=settings.r,
         lora_alpha=settings.alpha,  # type: ignore[arg-type]
         target_modules=list(settings.targets),
-        lora_dropout=settings.dropout,
+        lora_dropout=0.0,
     )
     # peft draws from the global generator: lend it a seed, and put back what was there.
     with torch.random.fork_rng(devices=[]):
@@ -136,12 +135,10 @@ def settings_of(backbone: Backbone) -> LoraSettings:
     adapted = [(n, m) for n, m in _adapted(backbone).named_modules() if isinstance(m, LoraLayer)]
     (key,) = adapted[0][1].r
     layer = adapted[0][1]
-    dropout = layer.lora_dropout[key]
     return LoraSettings(
         r=layer.r[key],
         alpha=float(layer.lora_alpha[key]),
         targets=tuple(sorted({name.rpartition(".")[2] for name, _ in adapted})),
-        dropout=float(dropout.p) if isinstance(dropout, nn.Dropout) else 0.0,
     )
 
 

@@ -29,7 +29,7 @@ def open_picture(source: ImageSource) -> PILImage.Image:
     if isinstance(source, np.ndarray):
         return PILImage.fromarray(source).convert("RGB")
     if isinstance(source, PILImage.Image):
-        return _flat(source)
+        return _flat(ImageOps.exif_transpose(source))
     try:
         with PILImage.open(source) as picture:
             if picture.width * picture.height > MOST_PIXELS:  # Pillow's own limit is anybody's to change
@@ -49,6 +49,10 @@ def open_picture(source: ImageSource) -> PILImage.Image:
 
 
 def _flat(picture: PILImage.Image) -> PILImage.Image:
+    if picture.mode == "I" or picture.mode.startswith("I;16"):  # Pillow would clip 16 bits at 255
+        levels = np.asarray(picture).astype(np.float64)
+        levels = levels / 257 if levels.max() > 255 else levels
+        picture = PILImage.fromarray(levels.clip(0, 255).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         layered = picture.convert("RGBA")
         white = PILImage.new("RGBA", layered.size, "white")
@@ -96,8 +100,9 @@ def content_hash(source: ImageSource) -> str:
         except OSError as error:
             raise DataError(f"{source}: there is no such picture") from error
         return _file_hash(path, state.st_mtime_ns, state.st_size)
-    array = np.asarray(source)
-    return hashlib.blake2b(array.tobytes() + repr(array.shape).encode(), digest_size=16).hexdigest()
+    array = source if isinstance(source, np.ndarray) else np.asarray(open_picture(source))
+    kind = repr((array.shape, str(array.dtype))).encode()
+    return hashlib.blake2b(array.tobytes() + kind, digest_size=16).hexdigest()
 
 
 @lru_cache(maxsize=65536)

@@ -111,6 +111,7 @@ class ConceptStage(LightningModule, ABC):
                 f"{self.concept} has none; give rows=<concept directory of the stage before>"
             )
         cast(nn.Module, self.backbone).requires_grad_(False)
+        self.backbone.attach([self.concept])  # growing may draw with the rows so far, on the model's device
         self.grow()
         self.backbone.attach([self.concept])
         self.concept.train_only(group for group in self.trains if group in self.concept.groups)

@@ -391,3 +391,61 @@ def test_a_frozen_model_in_bf16_is_near_and_keeps_rows_and_codes_in_fp32(showo: 
     assert half.generate_images(draw_requests()[:1])[0].pixels.dtype == torch.float32
     assert half.choose([Request(Image(picture(0)), Text("What?"))], ["Yes."]).dtype == torch.float32
     assert half.words("dog").dtype == half.vectors([Image(picture(0))]).table.dtype == torch.float32
+
+
+def test_extended_answers_of_different_length_in_one_batch_equal_each_alone(showo: Showo) -> None:
+    """An image behind the task token is seen by it in every row, padded or not."""
+    requests = [
+        Request(Image(picture(0)), Text("First."), Image(picture(1)), Text(question))
+        for question in ("Same?", "Are both of them pictures of <bo> in a red house?")
+    ]
+    together = showo.choose(requests, ["Yes.", "No."])
+    for line, request in zip(together, requests, strict=True):
+        torch.testing.assert_close(line, showo.choose([request], ["Yes.", "No."])[0], atol=1e-4, rtol=0)
+        batch = showo.layout.collate([request.answered(Text("Yes."))])
+        assert line[0].item() == pytest.approx(-showo.loss(batch).text_sum.item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_choose_equals_the_loss_without_any_question(showo: Showo, images: int) -> None:
+    request = Request(*(Image(picture(i)) for i in range(images)))
+    batch = showo.layout.collate([request.answered(Text("A cup."))])
+    score = showo.choose([request], ["A cup."]).item()
+    assert score == pytest.approx(-showo.loss(batch).text_sum.item(), abs=1e-4)
+
+
+def test_choose_with_concept_tokens_spaces_and_nothing_as_options(showo: Showo) -> None:
+    request = Request(Image(picture(0)), Text("Who?"))
+    for option in ("<bo>", " <bo:0><bo>", "", "\nA dog", "<|endoftext|> more"):
+        batch = showo.layout.collate([request.answered(Text(option))])
+        score = showo.choose([request], [option]).item()
+        assert score == pytest.approx(-showo.loss(batch).text_sum.item(), abs=1e-4), repr(option)
+
+
+def test_an_end_of_text_that_somebody_writes_ends_nothing(showo: Showo) -> None:
+    end = showo.vocabulary.end_of_text
+    assert end not in showo.layout.codec.encode("one <|endoftext|> two<|endoftext|>")
+    assert showo.layout.codec.decode(showo.layout.codec.encode("a <|endoftext|> b")) == "a <|endoftext|> b"
+
+
+def test_prefixes_are_forgotten_when_the_input_table_changes() -> None:
+    plain, keeping = make_showo(), make_showo(prefix_cache_mb=8)
+    request = Request(Image(picture(0)), Text("What?"))
+    for backbone in (plain, keeping):
+        backbone.choose([request], ["Yes."])
+        with torch.no_grad():
+            backbone.network.input_table.mul_(1.2)
+    torch.testing.assert_close(keeping.choose([request], ["Yes."]), plain.choose([request], ["Yes."]))
+
+
+def test_bf16_leaves_rotary_frequencies_exact(showo: Showo) -> None:
+    half = make_showo(dtype="bfloat16")
+    ours, exact = (b.network.phi.model.rotary_emb.inv_freq for b in (half, showo))
+    assert ours.dtype == torch.float32
+    assert torch.equal(ours, exact)
+    assert half.network.blocks[0].mlp.fc1.weight.dtype == torch.bfloat16
+
+
+def test_codes_of_another_size_are_refused_by_name(showo: Showo) -> None:
+    sample = Sample(Text("A cup."), Image(None, target=True, codes=torch.zeros(64, dtype=torch.long)))
+    assert showo.layout.supports(sample) == "one of its pictures has 64 codes and this model's have 16"

@@ -82,7 +82,7 @@ class Showo(nn.Module):
         self.vocabulary = layout.vocabulary
         self.image_tokenizer = image_tokenizer
         self.network = build_network(language, self.vocabulary.size, weights, seed)
-        self.network.to(getattr(torch, dtype))
+        self.network.cast(getattr(torch, dtype))
         fill_tokenizer(image_tokenizer, image_weights, seed)
         self.row_shape = RowShape(language.hidden_size, head_bias=True)
         self.batch_size = batch_size
@@ -265,7 +265,7 @@ class Showo(nn.Module):
         """Answers, batched; questions about one image share its prefix."""
         answers = [""] * len(requests)
         with self._precision():
-            for places in self._text_batches(requests):
+            for places in self._text_batches(requests, self.batch_size):
                 found = self._reader().answer([requests[place] for place in places])
                 for place, answer in zip(places, found, strict=True):
                     answers[place] = answer
@@ -276,7 +276,7 @@ class Showo(nn.Module):
         """Log P(option and end of answer), (requests, options), fp32 on the CPU."""
         scores = torch.zeros(len(requests), len(options))
         with self._precision():
-            for places in self._text_batches(requests):
+            for places in self._text_batches(requests, max(1, self.batch_size // max(1, len(options)))):
                 scores[places] = self._reader().score([requests[place] for place in places], options).cpu()
         return scores
 
@@ -319,12 +319,12 @@ class Showo(nn.Module):
             for item, seed in enumerate(job.canvas.seeds)
         ]
 
-    def _text_batches(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Places of requests that run together: one layout each, at most ``batch_size``."""
+    @staticmethod
+    def _text_batches(requests: Sequence[Request], size: int) -> list[list[int]]:
+        """Places of requests that run together: one layout each, at most ``size``."""
         kinds: dict[bool, list[int]] = {True: [], False: []}
         for place, request in enumerate(requests):
             kinds[is_answering(request.segments)].append(place)
-        size = self.batch_size
         return [places[i : i + size] for places in kinds.values() for i in range(0, len(places), size)]
 
     def _reader(self) -> Reader:

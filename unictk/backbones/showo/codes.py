@@ -26,6 +26,10 @@ def picture_key(image: Image, size: int) -> str:
     return f"{content}:{size}:{view.scale}:{view.crop}:{view.flip}:{chance}"
 
 
+REMEMBERED = 50_000
+"""Pictures whose codes stay in memory: 400 MB at 1,024 codes each."""
+
+
 @dataclass(slots=True)
 class CodeStore:
     """Codes by key, in memory and (with ``folder``) on disk under the tokenizer's fingerprint.
@@ -45,7 +49,9 @@ class CodeStore:
 
     def put(self, key: str, codes: Tensor) -> None:
         """Remember (cells,) codes."""
-        self.memory[key] = codes.detach().to("cpu", torch.int64)
+        if len(self.memory) >= REMEMBERED:
+            self.memory.pop(next(iter(self.memory)))
+        self.memory[key] = codes.detach().to("cpu", torch.int64, copy=True)
         if self.folder is None or key.startswith("codes:"):
             return
         path = self._path(key)

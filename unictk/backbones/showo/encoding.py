@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ def codes_of(pictures: Pictures, tokenizer: MagvitV2, layout: ShowoLayout, most:
     """
     if not len(pictures.unknown):
         return pictures.codes
-    with torch.autocast(pictures.codes.device.type, enabled=False):
+    with torch.autocast(pictures.codes.device.type, enabled=False), _exact():
         parts = pictures.pixels.split(most)
         fresh = [tokenizer.codes(pixels.float() / 127.5 - 1) for pixels in parts]
     codes = pictures.codes.clone()
@@ -50,3 +51,8 @@ def decode(codes: Tensor, tokenizer: MagvitV2) -> Tensor:
     """(B, cells) codes to pixels (B, 3, H, W) in [0, 1] on the CPU."""
     with torch.autocast(codes.device.type, enabled=False):
         return tokenizer.decode(codes).float().cpu()
+
+
+def _exact() -> AbstractContextManager[object]:
+    """No TF32 convolutions: a bit of a code is the sign of a number that may be near zero."""
+    return torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)

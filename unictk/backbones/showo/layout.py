@@ -93,6 +93,9 @@ class ShowoLayout:
             return "its last segment must be a target"
         if any(isinstance(s, Image) and s.target for s in sample.segments[:-1]):
             return "only its last segment may be a target image"
+        for codes in (image.codes for image in sample.images if image.codes is not None):
+            if codes.numel() != self.cells:
+                return f"one of its pictures has {codes.numel()} codes and this model's have {self.cells}"
         needed = self.length(sample)
         if needed > self.positions:
             return f"it needs {needed} positions and the limit is {self.positions}"

@@ -150,6 +150,12 @@ class ShowoNetwork(nn.Module):
         head = self.phi.lm_head
         return functional.linear(hidden, head.weight[first : first + count], head.bias[first : first + count])
 
+    def cast(self, dtype: torch.dtype) -> None:
+        """Change the weights' type; rotary frequencies stay fp32, or far positions turn by wrong angles."""
+        self.to(dtype)
+        rotary = self.phi.model.rotary_emb
+        self.phi.model.rotary_emb = type(rotary)(self.phi.config).to(self.input_table.device)
+
     def compile_blocks(self) -> None:
         """Compile each layer on its own (one graph for all of them)."""
         for layer in self.blocks:

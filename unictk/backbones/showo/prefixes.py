@@ -34,7 +34,7 @@ class ImagePrefixes:
         self.budget = budget
         self._kept: OrderedDict[Name, Layers] = OrderedDict()
         self._held = 0
-        self._weights: tuple[int, ...] = ()
+        self._weights: tuple[tuple[int, int], ...] = ()
 
     @torch.no_grad()
     def layers(
@@ -81,7 +81,8 @@ class ImagePrefixes:
 
     def _forget_if_changed(self, network: ShowoNetwork) -> None:
         """Weights that changed in place (or were replaced) make every kept prefix wrong."""
-        weights = (*(p._version for p in network.trunk_parameters()), id(network.input_table))
+        read = (*network.trunk_parameters(), network.input_table)
+        weights = tuple((id(tensor), tensor._version) for tensor in read)
         if weights != self._weights:
             self._kept.clear()
             self._held, self._weights = 0, weights

@@ -17,6 +17,9 @@ from unictk.backbones.showo.text import TextCodec
 from unictk.backbones.showo.vocabulary import IGNORED
 from unictk.samples import Image, Segment, Text
 
+EMPTY_QUESTION = "USER:  ASSISTANT:"
+"""How the published template writes a question without words."""
+
 
 @dataclass(slots=True)
 class Slot:
@@ -162,13 +165,13 @@ def answering_tape(segments: Sequence[Segment], codec: TextCodec, cells: int) ->
         if isinstance(segment, Image):
             tape.picture(segment, codec, nothing_masked)
         elif segment.target:
-            tape.tokens(codec.encode(" ASSISTANT:" if opened else "USER: ASSISTANT:"))
+            tape.tokens(codec.encode(" ASSISTANT:" if opened else EMPTY_QUESTION))
             answer = [*codec.encode(f" {segment.text}"), codec.vocabulary.end_of_text]
             tape.tokens(answer, True)
             opened = False
         else:
             tape.tokens(codec.encode(("\n" if opened else "USER: ") + segment.text))
             opened = True
-    if opened:
-        tape.tokens(codec.encode(" ASSISTANT:"))
+    if opened or not any(isinstance(segment, Text) for segment in segments):
+        tape.tokens(codec.encode(" ASSISTANT:" if opened else EMPTY_QUESTION))
     return tape

@@ -52,7 +52,11 @@ class TextCodec:
         concept = self.concept_ids.get(piece)
         if concept is not None:
             return (concept,)
-        return self.tokenizer(piece, add_special_tokens=False)["input_ids"]
+        end = self.tokenizer.eos_token
+        if end in piece:  # written by somebody, not meant: it must not end an answer
+            parts = piece.replace(end, f"{end[:-2]}\0{end[-2:]}").split("\0")
+            return [token for part in parts for token in self._piece(part)]
+        return self.tokenizer(piece, add_special_tokens=False)["input_ids"] if piece else ()
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of answer ids: concept tokens as their strings, task tokens and image codes left out."""
@@ -111,7 +115,10 @@ class Round:
 
 
 def rounds(texts: Sequence[Text]) -> list[Round]:
-    """Split texts at their targets; what precedes a target is the question, joined by newlines."""
+    """Split texts at their targets; what precedes a target is the question, joined by newlines.
+
+    Without any text there is one empty question.
+    """
     found: list[Round] = []
     question: list[str] = []
     for text in texts:
@@ -120,6 +127,6 @@ def rounds(texts: Sequence[Text]) -> list[Round]:
             question = []
         else:
             question.append(text.text)
-    if question:
+    if question or not found:
         found.append(Round("\n".join(question), None, False))
     return found

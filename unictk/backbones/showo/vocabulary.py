@@ -82,7 +82,7 @@ def visible_until(ids: Tensor, vocabulary: Vocabulary) -> Tensor:
     """Up to where each position may look ahead (omni-attention, Show-o section 3.3).
 
     A position inside an image block sees the whole block (and everything before it, by causality). In the
-    published understanding layout, whose image starts at position 1, the task token sees it too.
+    published understanding layout, whose image follows the task token, the task token sees it too.
 
     Args:
         ids: (batch, length) token ids.
@@ -97,10 +97,8 @@ def visible_until(ids: Tensor, vocabulary: Vocabulary) -> Tensor:
     ends = torch.where(closes, place, length - 1)
     next_end = ends.flip(1).cummin(1).values.flip(1)
     bound = torch.where(inside, next_end + 1, torch.zeros_like(place))
-    if length > 1:
-        answers = (ids[:, 0] == vocabulary.answer) & opens[:, 1]
-        bound[:, 0] = torch.where(answers, bound[:, 1], bound[:, 0])
-    return bound
+    before_image = (ids == vocabulary.answer) & torch.cat([opens[:, 1:], opens[:, :1] & False], dim=1)
+    return torch.where(before_image, bound.roll(-1, dims=1), bound)
 
 
 def attention_allowed(ids: Tensor, vocabulary: Vocabulary) -> Tensor:
