@@ -87,8 +87,7 @@ def keep(
 def with_saved(cfg: DictConfig, saved: str) -> tuple[Backbone, ConceptTokens]:
     """The backbone on the trainer's device, and a saved concept that it knows."""
     backbone: Backbone = instantiate(cfg.backbone)
-    _quiet()
-    place(backbone, instantiate(cfg.trainer, logger=False, enable_checkpointing=False))
+    place(backbone, _built(cfg, logger=False, enable_checkpointing=False))
     return backbone, read_back(Path(saved), backbone)
 
 
@@ -104,15 +103,27 @@ def make_stage(
 
 def make_trainer(cfg: DictConfig, folder: RunFolder, stage: ConceptStage) -> Trainer:
     """A new Trainer for each stage, because a strategy serves one Trainer only."""
-    _quiet()
-    return instantiate(
-        cfg.trainer,
+    return _built(
+        cfg,
         max_epochs=min(cfg.trainer.max_epochs, stage.most_epochs or cfg.trainer.max_epochs),
         default_root_dir=str(folder.path),
         callbacks=_callbacks(cfg),
         logger=_loggers(cfg, _log_name(folder.path, stage.stage_name)),
         enable_progress_bar=bool(cfg.callbacks),
     )
+
+
+def _built(cfg: DictConfig, **known: object) -> Trainer:
+    """The configured Trainer, or why this machine cannot have it."""
+    _quiet()
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    try:
+        return instantiate(cfg.trainer, **known)
+    except Exception as error:  # Hydra wraps what the Trainer raises
+        if isinstance(error.__cause__, MisconfigurationException):
+            raise UserError(f"trainer: {' '.join(str(error.__cause__).split())}") from error
+        raise
 
 
 def place(backbone: Backbone, trainer: Trainer) -> None:
@@ -133,7 +144,9 @@ def fit(cfg: DictConfig, folder: RunFolder, stage: ConceptStage, trainer: Traine
 
 def _quiet() -> None:
     """Leave out Lightning's lines that our own plan and bars already say, or that are no news here."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    import lightning.pytorch  # sets the level when it is first imported
+
+    logging.getLogger(lightning.pytorch.__name__).setLevel(logging.WARNING)
     for told in (
         "Checkpoint directory .* exists",
         "does not have many workers",

@@ -7,8 +7,9 @@ values.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from annotated_types import Ge
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -26,6 +27,9 @@ from unictk.assembly import (
     write_report,
 )
 from unictk.errors import DataError, UserError
+
+Count = Annotated[int, Ge(1)]
+Epoch = Annotated[int, Ge(0)]
 
 if TYPE_CHECKING:
     from unictk.app.folder import RunFolder
@@ -101,7 +105,7 @@ def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]
     return dict(result.metrics)
 
 
-def generate(cfg: DictConfig, folder: RunFolder, saved: str, prompt: str, count: int) -> dict[str, float]:
+def generate(cfg: DictConfig, folder: RunFolder, saved: str, prompt: str, count: Count) -> dict[str, float]:
     """Draw ``count`` images of a saved concept into ``samples/generate/``."""
     from unictk.chance import seed_of
     from unictk.concepts.prompts import expand
@@ -157,7 +161,7 @@ def check_data(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     return {}
 
 
-def export(cfg: DictConfig, folder: RunFolder, saved: str, epoch: int) -> dict[str, float]:
+def export(cfg: DictConfig, folder: RunFolder, saved: str, epoch: Epoch) -> dict[str, float]:
     """Write a saved concept in the published three-file form into ``published/``."""
     from unictk.concepts.files import load_concept
     from unictk.concepts.published import export_published
@@ -168,7 +172,7 @@ def export(cfg: DictConfig, folder: RunFolder, saved: str, epoch: int) -> dict[s
 
 
 def adopt(
-    cfg: DictConfig, folder: RunFolder, published: str, name: str, epoch: int | None
+    cfg: DictConfig, folder: RunFolder, published: str, name: str, epoch: Epoch | None
 ) -> dict[str, float]:
     """Read the published three-file form and write it as a concept directory, ``concept/``."""
     from unictk.concepts.files import save_concept

@@ -363,3 +363,15 @@ def test_a_stage_attaches_the_rows_it_is_given_before_it_grows(data: ConceptData
     stage = make_stage("s3", fresh, concept.snapshot(), data)
     stage.begin()
     assert torch.equal(rows_of(stage.concept), rows_of(expected.concept))
+
+
+def test_a_stage_that_ran_already_is_refused(data: ConceptData) -> None:
+    backbone = small_backbone()
+    concept = ConceptTokens("bo", backbone.row_shape)
+    for name in ("s1", "s2", "s3"):
+        make_stage(name, backbone, concept, data).begin()
+    for name, group in (("s1", "identifier"), ("s2", "generation"), ("s3", "understanding")):
+        with pytest.raises(
+            UserError, match=rf"stages\.{name}: <bo> has {group} rows already; each stage runs once"
+        ):
+            make_stage(name, backbone, concept, data).begin()

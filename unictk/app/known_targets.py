@@ -34,6 +34,8 @@ CONSTRAINTS: dict[str, dict[str, dict[str, Any]]] = {
             "anyOf": [_COUNT, {"type": "array", "items": _FROM_ZERO, "minItems": 1}, {"enum": ["auto"]}]
         },
         "num_nodes": _COUNT,
+        # Rows and image codes are fp32 whatever the products are.
+        "precision": {"enum": ["32-true", "bf16-mixed", "16-mixed"]},
         "max_epochs": _COUNT,  # each stage has an end
         "min_epochs": _or_null(_FROM_ZERO),
         "max_steps": {"type": "integer", "minimum": -1},

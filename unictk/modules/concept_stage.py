@@ -60,6 +60,9 @@ class ConceptStage(LightningModule, ABC):
     needs: tuple[str, ...] = ()
     """Groups that must be there when the stage begins."""
 
+    adds: tuple[str, ...] = ()
+    """Groups that must not be there yet: those the stage grows, and later ones."""
+
     def __init__(
         self,
         run: StageRun,
@@ -109,6 +112,11 @@ class ConceptStage(LightningModule, ABC):
             raise UserError(
                 f"rows: stage {self.stage_name} builds on a concept that has {missing[0]} rows, "
                 f"{self.concept} has none; give rows=<concept directory of the stage before>"
+            )
+        there = [group for group in self.adds if group in self.concept.groups]
+        if there:
+            raise UserError(
+                f"stages.{self.stage_name}: {self.concept} has {there[0]} rows already; each stage runs once"
             )
         cast(nn.Module, self.backbone).requires_grad_(False)
         self.backbone.attach([self.concept])  # growing may draw with the rows so far, on the model's device

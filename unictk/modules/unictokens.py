@@ -46,6 +46,7 @@ class UnderstandingWarmup(ConceptStage):
     """
 
     trains = ("identifier", "shared")
+    adds = ("identifier", "shared")
 
     def __init__(
         self,
@@ -110,6 +111,7 @@ class GenerationBootstrap(ConceptStage):
 
     trains = ("identifier", "shared", "generation")
     needs = ("identifier",)
+    adds = ("generation", "understanding")
 
     def __init__(
         self,
@@ -179,6 +181,7 @@ class PerceptionRefinement(ConceptStage):
 
     trains = ("identifier", "understanding")
     needs = ("identifier",)
+    adds = ("understanding",)
 
     def __init__(
         self,

@@ -135,3 +135,20 @@ def test_codes_are_computed_once_and_kept_on_disk(tmp_path: Path, monkeypatch: p
     PILImage.fromarray(picture(8)).save(photo)
     with pytest.raises(AssertionError, match="encoded again"):
         second.encode(segments[1:])
+
+
+def test_impossible_sizes_are_one_line() -> None:
+    from unictk.backbones.showo.layout import ShowoLayout
+    from unictk.backbones.showo.magvit import MagvitV2
+    from unictk.backbones.showo.network import phi_config
+
+    with pytest.raises(
+        UserError, match=r"hidden_size 128 and num_attention_heads 3; expected heads of an even"
+    ):
+        phi_config(128, 2, 3, 256)
+    tokenizer = MagvitV2(32, (1, 1, 2), (1, 1, 1), (1, 1, 2), (1, 1, 1), z_channels=6)
+    layout = ShowoLayout(image_size=18, patch=4, codebook=64, positions=256)
+    with pytest.raises(
+        UserError, match=r"image_size: 18 is not a multiple of the image tokenizer's 4; nearest: 16"
+    ):
+        Showo(layout, phi_config(64, 1, 4, 64, max_position_embeddings=256), tokenizer)

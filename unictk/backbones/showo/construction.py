@@ -45,6 +45,12 @@ def fill_tokenizer(tokenizer: MagvitV2, weights: str | None, seed: int) -> None:
 
 def check_sizes(layout: ShowoLayout, language: PhiConfig, tokenizer: MagvitV2) -> None:
     """Refuse a layout, language model and image tokenizer whose sizes disagree, naming both values."""
+    if layout.image_size % tokenizer.downsample:
+        below = layout.image_size // tokenizer.downsample * tokenizer.downsample
+        raise UserError(
+            f"backbone.layout.image_size: {layout.image_size} is not a multiple of the image tokenizer's "
+            f"{tokenizer.downsample}; nearest: {max(below, tokenizer.downsample)}"
+        )
     side = layout.image_size // tokenizer.downsample
     pairs = [
         ("layout.codebook", layout.vocabulary.codebook, "image_tokenizer's codes", tokenizer.codebook_size),

@@ -18,6 +18,7 @@ from transformers import PhiConfig, PhiForCausalLM
 
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.showo.keyvalues import KeyValues
+from unictk.errors import UserError
 
 
 def phi_config(
@@ -32,6 +33,11 @@ def phi_config(
     hidden_act: str = "gelu_new",
 ) -> PhiConfig:
     """Sizes of the language model; the defaults are phi-1.5's with QK layer norm on (Show-o section 3.2)."""
+    if hidden_size % (2 * num_attention_heads):
+        raise UserError(
+            f"backbone.language: hidden_size {hidden_size} and num_attention_heads {num_attention_heads}; "
+            "expected heads of an even, whole size"
+        )
     return PhiConfig(
         hidden_size=hidden_size,
         num_hidden_layers=num_hidden_layers,
