@@ -156,7 +156,8 @@ def check_data(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     for problem in problems:
         print(problem)
     if problems:
-        raise DataError(f"{root}: {len(problems)} problems, listed above")
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        raise DataError(f"{root}: {count}, listed above")
     print(f"{root}: nothing wrong" + (f" with {name}" if name else ""))
     return {}
 

@@ -38,7 +38,7 @@ CONSTRAINTS: dict[str, dict[str, dict[str, Any]]] = {
         "precision": {"enum": ["32-true", "bf16-mixed", "16-mixed"]},
         "max_epochs": _COUNT,  # each stage has an end
         "min_epochs": _or_null(_FROM_ZERO),
-        "max_steps": {"type": "integer", "minimum": -1},
+        "max_steps": {"anyOf": [_COUNT, {"enum": [-1]}]},  # -1: as many as the epochs have
         "min_steps": _or_null(_FROM_ZERO),
         "accumulate_grad_batches": _COUNT,
         "log_every_n_steps": _or_null(_FROM_ZERO),

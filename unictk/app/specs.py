@@ -7,6 +7,7 @@ an object may have ``target`` (the class a node must build), ``fields`` or ``val
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,7 +66,8 @@ def _fits_object(value: Mapping[str, Any], spec: Spec) -> bool:
 
 def _is_a(value: Any, kind: str | None) -> bool:
     if kind in ("integer", "number"):
-        return not isinstance(value, bool) and isinstance(value, int if kind == "integer" else (int, float))
+        numeric = isinstance(value, int if kind == "integer" else (int, float))
+        return numeric and not isinstance(value, bool) and math.isfinite(value)
     plain = {"string": str, "boolean": bool, "null": type(None)}
     return kind is None or isinstance(value, plain[kind])
 
