@@ -33,7 +33,7 @@ def ids(tokenizer, text: str) -> list[int]:
 
 
 def test_size_and_end_of_text(tokenizer):
-    assert len(tokenizer) == ENTRIES == 1024
+    assert len(tokenizer) == ENTRIES == 1152
     assert tokenizer.eos_token == tokenizer.bos_token == END_OF_TEXT
     assert tokenizer.eos_token_id == ENTRIES - 1
     assert ids(tokenizer, f"Yes.{END_OF_TEXT}")[-1] == ENTRIES - 1
@@ -64,7 +64,7 @@ def test_every_byte_is_an_entry(tokenizer):
 
 
 def test_a_space_belongs_to_the_word_after_it(tokenizer):
-    assert tokenizer.tokenize("is the red dog") == ["is", "Ġthe", "Ġred", "Ġdog"]
+    assert tokenizer.tokenize("A red cat") == ["A", "Ġred", "Ġcat"]
     a, b = ids(tokenizer, "What is it?"), ids(tokenizer, " It is red.")
     assert ids(tokenizer, "What is it? It is red.") == a + b, "an answer splits off at its leading space"
 
@@ -97,7 +97,7 @@ def test_it_loads_without_any_connection():
         "print(len(load_tokenizer()))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "1024\n"
+    assert done.stdout == "1152\n"
 
 
 def published(folder: Path) -> None:

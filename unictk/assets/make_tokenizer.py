@@ -1,8 +1,8 @@
 """Train the bundled tokenizer: ``python -m unictk.assets.make_tokenizer [FOLDER]``.
 
-A byte-level BPE of 1,024 entries with GPT-2's way of splitting text (a space belongs to the word after it),
-trained on sentences written by the templates below: about pictures, and plain prose. Every byte is an
-entry, so any text round-trips. The same program writes the same bytes.
+A byte-level BPE of 1,152 entries with GPT-2's way of splitting text (a space belongs to the word after it),
+trained on sentences written by the templates below: about pictures, about the built-in world, and plain
+prose. Every byte is an entry, so any text round-trips. The same program writes the same bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ENTRIES = 1024
+ENTRIES = 1152
 END_OF_TEXT = "<|endoftext|>"
 LINES = 40_000
 
@@ -49,10 +49,22 @@ FILLERS = {
     "mood": _words("happy bright quiet beautiful warm cold simple small"),
     "number": _words("one two three four five six seven eight nine ten"),
     "where": _words("left right centre"),
-    "size": _words("small large"),
+    "size": _words("small large big"),
     "name": _words("bo mika luno tavi rex nori pip zuri"),
     "yes": _words("yes no Yes No"),
     "digit": list("0123456789"),
+    "ink": _words("red orange yellow green blue purple pink white"),
+    "form": _words("circle square triangle star heart diamond drop flower character"),
+    "marks": _words("stripes dots feet striped dotted plain split half"),
+    "eye": _words("round wide sleepy"),
+    "ear": _words("round pointed long"),
+    "item": _words("hat scarf balloon"),
+    "spot": _words("top left|top middle|top right|left|middle|right|bottom left|bottom right", "|"),
+    "setting": _words("""
+        at the beach|in the forest|in the city|in space|in the desert|in the snow|in the meadow|in the
+        sea""", "|"),
+    "relation": _words("left of|right of|above|below|bigger than|smaller than|the same as", "|"),
+    "food": _words("apples bread cheese honey nuts carrots soup cake"),
     "noun": _words("""
         way day time man thing life world hand part place week case point home water room mother area
         money story fact month lot right book eye job word side head house friend father hour game line
@@ -133,6 +145,27 @@ The score is {digit} out of 10, because the {object} is {colour} and not {colour
 {digit}{digit} x {digit}{digit} = {digit}{digit}{digit}, {digit}.{digit}, (a) {digit}; (b) {digit}: {digit}%
 """.strip().splitlines()
 
+SPRITES = """
+A {size} {ink} {form} with {ink} {marks}, {ear} ears and {eye} eyes, wearing a {ink} {item}, at the {spot}.
+{Setting}: a {size} {ink} {form} with {ink} {marks}, no ears and {eye} eyes, holding a {ink} balloon.
+A photo of a plain {ink} {form} with a {ink} half that has {ear} ears and stands {setting}.
+Draw {number} characters {setting}: a {ink} {form} and a {ink} {form}, not wearing a {item}.
+The {ink} {form} is {relation} the {ink} {form}. Is the {form} {ink}? Yes. No.
+There are {number} characters, {setting}. There is a {ink} {form} at the {spot}, wearing nothing.
+Describe the picture. What is the {form} wearing? What pattern does the {form} have? {ink} {marks}
+What colour is the {ink} {form}? What colour are its feet? Which eyes does the {form} have?
+How many characters are wearing a {item}? {number}. Is the {form} {relation} the {form}?
+{Name}'s {item} is {ink}. {Name} lives {setting} and eats {food}. Where is the home of {name}?
+USER: Is <{name}> in the picture? ASSISTANT: No. USER: Which character is bigger? ASSISTANT: the {form}
+Where does the {form} stand, in the {spot} column or row? Is it the same character in both pictures?
+The first {form} is {ink}, and none of the {form}s is {ink}. Count the plain {form}s. True? Describe one.
+{Name} owns a {ink} {item}. Which food does {name} eat: {food}? What size is its own place? Name its number.
+A {form} that has {ink} dots, wears a {item}, holds a balloon and stands {setting}. How many wear a {item}?
+Draw a {form}. Draw two {form}s {setting}. Where does {name} live? What do they own? {Name} likes {food}.
+setting: {setting}, right. shape: {form}, right. colour: {ink}, wrong. {{"score": {digit}}}
+""".strip().splitlines()
+"""The words of the built-in world, so that each is one entry."""
+
 PROSE = """
 {Pronoun} {past} {preposition} {their} {noun} {and} {pronoun} {past} {manner} {preposition} the {noun}.
 The {noun} {preposition} {their} {noun} was {quality} {and} {pronoun} {can} {verb} {object_pronoun}.
@@ -153,7 +186,7 @@ def corpus(lines: int = LINES, seed: int = 0) -> Iterator[str]:
     """``lines`` lines of text, pictures and prose in turn."""
     chance = random.Random(seed)
     for number in range(lines):
-        yield _fill(chance.choice((PICTURES, PROSE)[number % 2]), chance)
+        yield _fill(chance.choice((PICTURES, PROSE, SPRITES)[number % 3]), chance)
 
 
 def _fill(template: str, chance: random.Random) -> str:
