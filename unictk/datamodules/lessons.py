@@ -1,0 +1,73 @@
+"""Endless lessons: a batch per kind of lesson and step, the same whatever came before."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, IterableDataset
+
+from unictk.backbones.base import Layout
+from unictk.chance import seed_of
+from unictk.modules.pretraining import Step
+from unictk.samples import Sample
+
+Write = Callable[[random.Random, Any, tuple[int, ...]], Sample]
+"""(chance, world, seated known concepts) -> a sample."""
+
+
+class Lessons(LightningDataModule):
+    """Step n is made from (seed, n) alone, so a resumed training goes on with the next step.
+
+    Args:
+        layout: the backbone's.
+        world: what the writers draw from.
+        writers: per kind, the function that writes a sample.
+        shares: per kind, samples in a step; kinds that share a batch keep one loss and one padding.
+        known: how many known concepts there are.
+        slots: how many of them sit in slots at a time.
+        seed: of everything.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        world: Any,
+        writers: Mapping[str, Write],
+        shares: Mapping[str, int],
+        known: int,
+        slots: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.layout, self.world, self.writers = layout, world, dict(writers)
+        self.shares = {kind: count for kind, count in shares.items() if count}
+        self.known, self.slots, self.seed = known, slots, seed
+
+    def step(self, number: int) -> Step:
+        """The batches of step ``number``."""
+        chance = random.Random(seed_of(self.seed, "lessons", number))
+        seated = tuple(chance.sample(range(self.known), self.slots)) if self.slots else ()
+        batches = {}
+        for kind, count in self.shares.items():
+            samples = [self.writers[kind](chance, self.world, seated) for _ in range(count)]
+            batches[kind] = self.layout.collate(samples)
+        return Step(batches, seated)
+
+    def train_dataloader(self) -> DataLoader[Step]:
+        """Endless steps, from the trainer's step on."""
+        first = self.trainer.global_step if self.trainer else 0
+        return DataLoader(_Stream(self, first), batch_size=None)
+
+
+class _Stream(IterableDataset[Step]):
+    def __init__(self, lessons: Lessons, first: int) -> None:
+        self.lessons, self.first = lessons, first
+
+    def __iter__(self) -> Iterator[Step]:
+        number = self.first
+        while True:
+            yield self.lessons.step(number)
+            number += 1

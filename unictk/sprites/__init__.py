@@ -1,0 +1,1 @@
+"""The built-in world: rendered scenes whose attributes are known, so that every claim can be measured."""
