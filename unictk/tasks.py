@@ -150,8 +150,11 @@ def check_data(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     """
     from unictk.datamodules.check import check_dataset
 
-    root = Path(cfg.concept.root)
-    name = OmegaConf.select(cfg, "concept.name", throw_on_missing=False)
+    if "name" in cfg.concept:
+        root, name = Path(cfg.concept.root), OmegaConf.select(cfg, "concept.name", throw_on_missing=False)
+    else:  # a concept that we write: its folder is known when it is there
+        data: ConceptData = instantiate(cfg.concept)
+        root, name = data.root, data.name
     problems = check_dataset(root, name)
     for problem in problems:
         print(problem)

@@ -9,8 +9,8 @@ from unictk.app.conf_tree import ConfTree
 _EXAMPLES = (
     ("the main job: three stages on a small model, evaluation and report", "python run.py"),
     (
-        "another seed, fewer epochs, on the processor",
-        "python run.py seed=7 trainer=cpu trainer.max_epochs=5",
+        "a drawn character, number 3 of an endless supply; fewer epochs, on the processor",
+        "python run.py concept=sprite concept.seed=3 trainer=cpu trainer.max_epochs=5",
     ),
     ("your own photos", "python run.py concept=photos concept.name=dog6 paths.data=my_data"),
     (
