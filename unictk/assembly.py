@@ -103,13 +103,19 @@ def make_stage(
 
 def make_trainer(cfg: DictConfig, folder: RunFolder, stage: ConceptStage) -> Trainer:
     """A new Trainer for each stage, because a strategy serves one Trainer only."""
+    epochs = min(cfg.trainer.max_epochs, stage.most_epochs or cfg.trainer.max_epochs)
+    return trainer_for(cfg, folder, stage.stage_name, max_epochs=epochs)
+
+
+def trainer_for(cfg: DictConfig, folder: RunFolder, name: str, **known: object) -> Trainer:
+    """The configured Trainer with the run's callbacks and loggers; ``known`` replaces what it says."""
     return _built(
         cfg,
-        max_epochs=min(cfg.trainer.max_epochs, stage.most_epochs or cfg.trainer.max_epochs),
         default_root_dir=str(folder.path),
         callbacks=_callbacks(cfg),
-        logger=_loggers(cfg, _log_name(folder.path, stage.stage_name)),
+        logger=_loggers(cfg, _log_name(folder.path, name)),
         enable_progress_bar=bool(cfg.callbacks),
+        **known,
     )
 
 

@@ -70,6 +70,33 @@ def train(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     return {name: value for name, value in folder.metrics().items() if value is not None}
 
 
+def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
+    """Train the parts of a small model from nothing, one after another; their weights go to ``weights/``.
+
+    A part that an earlier process finished is read back; one that it began goes on from its last checkpoint.
+
+    Raises:
+        UserError: nothing to train, or more than one device: every process would train on the same lessons.
+    """
+    from unictk.pretraining.run import fit_part
+
+    if not cfg.stages:
+        raise UserError(
+            "experiment: it has no parts to train; choose one, for example experiment=pretrain/sprites"
+        )
+    backbone: Backbone = instantiate(cfg.backbone)
+    weights = folder.directory("weights")
+    for name in map(str, cfg.stages):
+        part = instantiate(cfg.stages[name])
+        if folder.stage_is_done(name):
+            part.read(weights, backbone)
+            continue
+        folder.write_metrics(fit_part(cfg, folder, name, part, backbone))
+        part.write(weights)
+        folder.stage_done(name)
+    return {name: value for name, value in folder.metrics().items() if value is not None}
+
+
 def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]:
     """Ask a saved concept the benchmark's questions; what was answered before is not asked again."""
     from unictk.callbacks.meter import Meter

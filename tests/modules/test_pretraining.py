@@ -42,7 +42,7 @@ def parts(steps: int):
     known = KnownConcepts(6, 2, {"identifier": 1, "shared": 1}, backbone.row_shape, backbone.fresh_rows(2))
     module = LanguagePretraining(backbone, known, weights={"answer": 2.0}, lr=3e-3, warmup=2)
     lessons = Lessons(
-        backbone.layout, None, {"answer": answer, "draw": draw}, {"answer": 8, "draw": 8}, 6, 2, 0
+        backbone.layout, lambda: None, {"answer": answer, "draw": draw}, {"answer": 8, "draw": 8}, 6, 2, 0
     )
     return module, lessons
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from lightning import LightningDataModule
@@ -23,35 +24,45 @@ class Lessons(LightningDataModule):
 
     Args:
         layout: the backbone's.
-        world: what the writers draw from.
+        make_world: makes what the writers draw from, once, when the first step is wanted.
         writers: per kind, the function that writes a sample.
         shares: per kind, samples in a step; kinds that share a batch keep one loss and one padding.
         known: how many known concepts there are.
         slots: how many of them sit in slots at a time.
         seed: of everything.
+        by_turns: kinds of which each step has one, in turn.
     """
 
     def __init__(
         self,
         layout: Layout,
-        world: Any,
+        make_world: Callable[[], Any],
         writers: Mapping[str, Write],
         shares: Mapping[str, int],
         known: int,
         slots: int,
         seed: int,
+        by_turns: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.layout, self.world, self.writers = layout, world, dict(writers)
+        self.layout, self.make_world, self.writers = layout, make_world, dict(writers)
         self.shares = {kind: count for kind, count in shares.items() if count}
-        self.known, self.slots, self.seed = known, slots, seed
+        self.known, self.slots, self.seed, self.by_turns = known, slots, seed, tuple(by_turns)
+
+    @cached_property
+    def world(self) -> Any:
+        """What the writers draw from."""
+        return self.make_world()
 
     def step(self, number: int) -> Step:
         """The batches of step ``number``."""
         chance = random.Random(seed_of(self.seed, "lessons", number))
         seated = tuple(chance.sample(range(self.known), self.slots)) if self.slots else ()
         batches = {}
+        turn = self.by_turns[number % len(self.by_turns)] if self.by_turns else None
         for kind, count in self.shares.items():
+            if kind in self.by_turns and kind != turn:
+                continue
             samples = [self.writers[kind](chance, self.world, seated) for _ in range(count)]
             batches[kind] = self.layout.collate(samples)
         return Step(batches, seated)

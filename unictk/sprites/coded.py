@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +12,12 @@ import torch
 
 from unictk.chance import seed_of
 from unictk.samples import Image
-from unictk.sprites.known import known_characters
+from unictk.sprites.known import Known, known_characters
+from unictk.sprites.oracle import Reading, read
 from unictk.sprites.render import render
 from unictk.sprites.scenes import Scene
-from unictk.sprites.splits import Part, random_scene
+from unictk.sprites.splits import Part, part_of, random_scene, stagings_of
+from unictk.sprites.variants import look_alike, variant
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,53 +25,158 @@ if TYPE_CHECKING:
 Encode = Callable[["Tensor"], "Tensor"]
 """Pixels (B, 3, 48, 48) in [-1, 1] -> codes (B, cells)."""
 
+Decode = Callable[["Tensor"], "Tensor"]
+"""Codes (B, cells) -> pixels (B, 3, 48, 48) in [0, 1]."""
+
 BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A scene and its codes (cells,); ``known`` numbers the known character in it, -1 for none."""
+    """A scene and its codes (cells,)."""
 
     scene: Scene
     codes: Tensor
-    known: int
     number: int
+    readable: bool = True
 
     def image(self, target: bool = False) -> Image:
         """The picture as a segment."""
         return Image(None, target=target, codes=self.codes, key=f"scene {self.number}")
 
+    def reading(self) -> Reading:
+        """What a perfect reader sees."""
+        return Reading(self.scene, 0.0, self.readable)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Pictures of each kind in an album; those of known characters are for each of them."""
+
+    singles: int = 18000
+    pairs: int = 14000
+    variants: int = 6000
+    spoilt: int = 3000
+    known: int = 40
+    own: int = 16
+    look_alikes: int = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """Scenes of one character, of two, and of each known character alone."""
+    """Pictures to teach with.
+
+    ``singles`` and ``pairs`` show one and two characters. ``variants`` are (a scene of those, one that
+    differs from it in a few values). ``spoilt`` are no renderings: parts of several pictures, or cells out
+    of order, each with what an oracle reads in it. ``known`` shows each known character alone, ``own`` shows
+    it with its own thing, at home, or both; ``look_alikes`` show others that differ from it in one value.
+    ``black`` is the picture that stands before text-only questions.
+    """
 
     singles: tuple[Coded, ...]
     pairs: tuple[Coded, ...]
+    variants: tuple[tuple[Coded, Coded], ...]
+    spoilt: tuple[tuple[Coded, Coded], ...]
     known: tuple[tuple[Coded, ...], ...]
+    own: tuple[tuple[Coded, ...], ...]
+    look_alikes: tuple[tuple[Coded, ...], ...]
+    black: Image
 
 
-def make_album(
-    encode: Encode, seed: int, singles: int, pairs: int, each_known: int, part: Part = "pretraining"
-) -> Album:
-    """Render and encode an album; about 3 ms a scene."""
+def make_album(encode: Encode, decode: Decode, seed: int, sizes: Sizes, part: Part = "pretraining") -> Album:
+    """Render and encode an album; about 3 ms a picture and 40 ms a spoilt one."""
     chance = random.Random(seed_of(seed, "album", part))
-    scenes = [random_scene(chance, part) for _ in range(singles)]
-    scenes += [random_scene(chance, part, 2) for _ in range(pairs)]
-    owners = [-1] * len(scenes)
-    for known in known_characters() if each_known else ():
-        scenes += [random_scene(chance, part, 1, known.identity) for _ in range(each_known)]
-        owners += [known.number] * each_known
-    codes = _encoded(encode, scenes)
-    coded = [Coded(*row, number) for number, row in enumerate(zip(scenes, codes, owners, strict=True))]
-    first = singles + pairs
-    groups = [tuple(coded[at : at + each_known]) for at in range(first, len(coded), each_known or 1)]
-    return Album(tuple(coded[:singles]), tuple(coded[singles:first]), tuple(groups))
+    chosen = random.Random(seed_of(seed, "album variants", part))
+    shelf = _Shelf(encode)
+    singles = shelf.put([random_scene(chance, part) for _ in range(sizes.singles)])
+    pairs = shelf.put([random_scene(chance, part, 2) for _ in range(sizes.pairs)])
+    first = [chosen.choice(singles if chosen.random() < 0.5 else pairs) for _ in range(sizes.variants)]
+    others = shelf.put([variant(chosen, one.scene, part, chosen.choice((1, 1, 2, 3))) for one in first])
+    who = known_characters()
+    known = [[random_scene(chance, part, 1, one.identity) for _ in range(sizes.known)] for one in who]
+    own = [[own_scene(chance, one, part) for _ in range(sizes.own)] for one in who]
+    alike = [
+        [random_scene(chance, part, 1, look_alike(chance, one.identity)) for _ in range(sizes.look_alikes)]
+        for one in who
+    ]
+    black = torch.full((1, 3, *render(singles[0].scene).shape[:2]), -1.0)
+    return Album(
+        tuple(singles),
+        tuple(pairs),
+        tuple(zip(first, others, strict=True)),
+        tuple(_spoilt(chosen, shelf, decode, [*singles, *pairs], sizes.spoilt)),
+        tuple(tuple(shelf.put(scenes)) for scenes in known),
+        tuple(tuple(shelf.put(scenes)) for scenes in own),
+        tuple(tuple(shelf.put(scenes)) for scenes in alike),
+        Image(None, codes=encode(black)[0].cpu(), key="black"),
+    )
 
 
-def _encoded(encode: Encode, scenes: Sequence[Scene]) -> Tensor:
-    found = []
-    for first in range(0, len(scenes), BATCH):
-        pixels = np.stack([render(scene) for scene in scenes[first : first + BATCH]])
-        found.append(encode(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1).cpu())
-    return torch.cat(found)
+def own_scene(chance: random.Random, one: Known, part: Part) -> Scene:
+    """The character with its own thing, at home, or both; the rest at random."""
+    what = chance.choice(("item", "home", "both"))
+    worn = {"accessory": one.facts.accessory, "item": one.facts.item}
+    while True:
+        staging = chance.choice(stagings_of(part))
+        if what != "home":
+            staging = replace(staging, **worn)
+        if what != "item":
+            staging = replace(staging, setting=one.facts.home)
+        if what == "item" and staging.setting == one.facts.home:
+            continue
+        if part_of(staging) == part:
+            return Scene(staging.setting, (staging.of(one.identity),))
+
+
+class _Shelf:
+    """Numbers and encodes scenes."""
+
+    def __init__(self, encode: Encode) -> None:
+        self.encode, self.count = encode, 0
+
+    def put(self, scenes: Sequence[Scene]) -> list[Coded]:
+        codes = [row for batch in self._batches(scenes) for row in batch]
+        made = [Coded(*both, self.count + at) for at, both in enumerate(zip(scenes, codes, strict=True))]
+        self.count += len(made)
+        return made
+
+    def put_codes(self, scene: Scene, codes: Tensor, readable: bool) -> Coded:
+        self.count += 1
+        return Coded(scene, codes, self.count - 1, readable)
+
+    def _batches(self, scenes: Sequence[Scene]) -> Iterator[Tensor]:
+        for first in range(0, len(scenes), BATCH):
+            pixels = np.stack([render(scene) for scene in scenes[first : first + BATCH]])
+            yield self.encode(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1).cpu()
+
+
+def _spoilt(
+    chance: random.Random, shelf: _Shelf, decode: Decode, sources: Sequence[Coded], count: int
+) -> Iterator[tuple[Coded, Coded]]:
+    """(a picture, what is left of it), with the oracle's reading of what is left."""
+    for first in range(0, count, BATCH):
+        whole = [chance.choice(sources) for _ in range(min(BATCH, count - first))]
+        codes = [spoil(chance, one.codes, chance.choice(sources).codes) for one in whole]
+        for one, left, pixels in zip(whole, codes, decode(torch.stack(codes)), strict=True):
+            found = read(pixels)
+            yield one, shelf.put_codes(found.scene, left, found.readable)
+
+
+def spoil(chance: random.Random, codes: Tensor, other: Tensor) -> Tensor:
+    """Some cells from another picture, a block of cells from it, or some cells out of order."""
+    cells, left = codes.numel(), codes.clone()
+    how, share = chance.choice(("sprinkle", "block", "shuffle")), chance.uniform(0.05, 1.0)
+    if how == "block":
+        side = round(cells**0.5)
+        high, wide = (max(2, round(side * chance.uniform(0.25, 0.8))) for _ in range(2))
+        top, at = chance.randrange(side - high + 1), chance.randrange(side - wide + 1)
+        grid = left.view(side, side)
+        grid[top : top + high, at : at + wide] = other.view(side, side)[top : top + high, at : at + wide]
+        return left
+    some = torch.tensor(chance.sample(range(cells), max(2, round(share * cells))))
+    left[some] = other[some] if how == "sprinkle" else left[some[torch.tensor(_order(chance, len(some)))]]
+    return left
+
+
+def _order(chance: random.Random, count: int) -> list[int]:
+    return chance.sample(range(count), count)

@@ -1,0 +1,205 @@
+"""Lessons: what they ask is true of what they show, they fit the model, and no held-out thing is in them."""
+
+import random
+import re
+
+import pytest
+import torch
+
+from unictk.backbones.showo.layout import ShowoLayout
+from unictk.samples import Image, Text
+from unictk.sprites.coded import Album, Sizes, make_album, spoil
+from unictk.sprites.grammar import knowledge, questions, recall
+from unictk.sprites.grammar.categories import categories, fits
+from unictk.sprites.grammar.parse import parse
+from unictk.sprites.grammar.selfplay import parse_proposal
+from unictk.sprites.grammar.verdicts import parse_verdict
+from unictk.sprites.known import known_characters
+from unictk.sprites.lessons.curriculum import BY_TURNS, SHARES, WEIGHTS, WRITERS
+from unictk.sprites.lessons.parts import ROWS, SOFT
+from unictk.sprites.oracle import score
+from unictk.sprites.splits import Staging, part_of
+from unictk.sprites.variants import fits_part
+
+CELLS = 144
+SEATED = (3, 14, 15, 92, 65, 35)
+SIZES = Sizes(singles=24, pairs=24, variants=20, spoilt=6, known=2, own=4, look_alikes=2)
+
+
+def encode(pixels: torch.Tensor) -> torch.Tensor:
+    """Codes that tell pictures apart: their brightness, cell by cell."""
+    cells = torch.nn.functional.avg_pool2d(pixels.mean(1, keepdim=True), 4)
+    return ((cells.flatten(1) + 1) * 2047).long()
+
+
+def decode(codes: torch.Tensor) -> torch.Tensor:
+    grey = codes.view(-1, 1, 12, 12).float() / 4095
+    return torch.nn.functional.interpolate(grey, scale_factor=4).expand(-1, 3, -1, -1)
+
+
+@pytest.fixture(scope="module")
+def album() -> Album:
+    return make_album(encode, decode, 0, SIZES)
+
+
+@pytest.fixture(scope="module")
+def layout() -> ShowoLayout:
+    layout = ShowoLayout(None, 48, 4, 4096, positions=640)
+    names = [f"<c{slot}>" for slot in range(6)]
+    soft = [f"<c{slot}:{n}>" for slot in range(6) for n in range(sum(ROWS.values()) - 1)]
+    layout.codec.attach({token: "known" for token in (*names, *soft)})
+    return layout
+
+
+def lessons(kind: str, album: Album, count: int = 60):
+    chance = random.Random(len(kind))
+    return [WRITERS[kind](chance, album, SEATED) for _ in range(count)]
+
+
+def test_every_kind_has_a_share_and_a_weight():
+    assert set(WRITERS) == set(SHARES) == set(WEIGHTS)
+    assert set(BY_TURNS) < set(WRITERS)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_lessons_fit_the_model_and_end_in_a_target(kind, album, layout):
+    for sample in lessons(kind, album):
+        assert layout.supports(sample) is None
+        assert sample.segments[-1].target
+        assert sample.seed is not None
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_no_prompt_to_draw_is_cut(kind, album, layout):
+    for sample in lessons(kind, album):
+        if all(isinstance(segment, Text) for segment in sample.segments[:-1]) and isinstance(
+            sample.segments[-1], Image
+        ):
+            text = "\n".join(segment.text for segment in sample if isinstance(segment, Text))
+            assert len(layout.codec.drawing_prompt(text, 10_000)) <= layout.prompt_length
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_no_evaluation_phrasing_is_taught(kind, album):
+    held_out = [
+        recall.HOME.evaluation[0],
+        recall.OWN.evaluation[0].split("{accessory}")[1].strip(),
+        knowledge.HERE.evaluation[0].split("{name}")[1].strip(),
+        questions.TRUE.evaluation[0].split(".")[1].strip(),
+    ]
+    for sample in lessons(kind, album, 200):
+        text = " ".join(segment.text for segment in sample if isinstance(segment, Text))
+        assert not any(phrase in text for phrase in held_out if len(phrase.split()) > 2)
+
+
+def test_pictures_are_of_the_pretraining_part(album):
+    whole = [*album.singles, *album.pairs, *(one for both in album.variants for one in both)]
+    whole += [one for group in (*album.known, *album.own, *album.look_alikes) for one in group]
+    assert all(fits_part(one.scene, "pretraining") for one in whole)
+    assert len({one.number for one in whole}) == len(set(map(id, whole)))
+
+
+def test_own_pictures_show_the_facts(album):
+    for known, pictures in zip(known_characters(), album.own, strict=True):
+        for one in pictures:
+            (who,) = one.scene.characters
+            assert who.identity == known.identity
+            at_home = one.scene.setting == known.facts.home
+            own = (who.accessory, who.item) == (known.facts.accessory, known.facts.item)
+            assert at_home or own
+
+
+def test_look_alikes_are_somebody_else(album):
+    for known, pictures in zip(known_characters(), album.look_alikes, strict=True):
+        assert all(one.scene.characters[0].identity != known.identity for one in pictures)
+
+
+def test_recognition_is_balanced_and_true(album):
+    yes = no = 0
+    shown = {one.image().key: one for group in (*album.known, *album.own) for one in group}
+    shown |= {one.image().key: one for group in album.look_alikes for one in group}
+    for sample in lessons("recognition", album, 200):
+        picture, question, answer = sample.segments[:3]
+        who = known_characters()[SEATED[int(re.match(r"<c(\d)>", question.text).group(1))]]
+        here = shown[picture.key].scene.characters[0].identity == who.identity
+        assert answer.text == ("Yes." if here else "No.")
+        yes, no = yes + here, no + (not here)
+    assert 0.35 < yes / (yes + no) < 0.65
+
+
+def test_soft_tokens_come_in_the_sizes_a_concept_may_have(album):
+    seen = set()
+    for sample in lessons("drawing_known", album, 200):
+        tokens = re.findall(r"<c\d:(\d+)>", sample.segments[0].text)
+        shared = [int(n) for n in tokens if int(n) < ROWS["shared"]]
+        own = [int(n) for n in tokens if int(n) >= ROWS["shared"]]
+        assert len(shared) in SOFT["shared"] and len(own) in SOFT["generation"]
+        assert all(n < ROWS["shared"] + ROWS["generation"] for n in own)
+        seen.add((len(shared), len(own)))
+    assert len(seen) == 9
+
+
+def test_prompts_of_facts_are_fulfilled_by_the_picture(album):
+    """Everything that a prompt about a defined stranger asks is so in the target."""
+    wanted = {one.image().key: one.scene for one in album.singles}
+    for sample in lessons("drawing_defined", album, 200):
+        scene = wanted[sample.segments[-1].key]
+        who = scene.characters[0]
+        told, _, text = sample.segments[0].text.partition("\n")
+        if any(phrase in text for phrase in recall.HOME.training):
+            assert scene.setting in told
+        for thing in re.findall(r"its (hat|scarf|balloon)", text):
+            assert thing == who.accessory
+            assert f"{who.item} {thing}" in told or re.search(rf"{thing} (of \w+ )?is {who.item}", told)
+
+
+def test_verdicts_are_those_of_a_perfect_reader(album):
+    readings = {}
+    for one in (*album.singles, *album.pairs):
+        readings[one.image().key] = one.reading()
+    for both in (*album.variants, *album.spoilt):
+        for one in both:
+            readings[one.image().key] = one.reading()
+    wrong = right = 0
+    for sample in lessons("judging", album, 150):
+        question, picture, answer = sample.segments
+        asked = parse(question.text.partition("Prompt: ")[2])
+        verdict = parse_verdict(asked, answer.text)
+        truth = score(asked, readings[picture.key]).each
+        assert dict(verdict.each) == truth
+        right, wrong = right + sum(truth.values()), wrong + sum(not v for v in truth.values())
+    assert wrong > 0.15 * (right + wrong)
+
+
+def test_proposals_parse_and_belong_to_their_category(album):
+    seen = set()
+    for sample in lessons("proposing", album, 150):
+        question, answer = sample.segments
+        made = parse_proposal(answer.text)
+        assert fits(made.category, made.prompt)
+        assert f"{made.category}" in question.text
+        seen.add(made.category)
+    assert seen == set(categories())
+
+
+def test_reflection_ends_in_what_was_meant(album):
+    meant = {}
+    for one in (*album.singles, *album.pairs, *(one for both in album.variants for one in both)):
+        meant[one.image().key] = one
+    for sample in lessons("reflecting", album, 100):
+        losing, words, target = sample.segments
+        assert target.target and not losing.target and losing.key != target.key
+        text = re.split(r"again: |Prompt: ", words.text)[-1]
+        asked = parse(text.partition(" Wrong:")[0].partition(" Nothing is")[0])
+        assert asked is not None
+        assert all(score(asked, meant[target.key].reading()).each.values())
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_spoilt_codes_differ_and_come_from_the_two_pictures(seed):
+    chance = random.Random(seed)
+    codes, other = torch.arange(CELLS), torch.arange(CELLS) + 1000
+    left = spoil(chance, codes, other)
+    assert left.shape == codes.shape and not torch.equal(left, codes)
+    assert set(left.tolist()) <= set(codes.tolist()) | set(other.tolist())
+    assert torch.equal(codes, torch.arange(CELLS))

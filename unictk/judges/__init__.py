@@ -1,0 +1,1 @@
+"""Judges: who says how far a picture follows its prompt."""

@@ -1,0 +1,32 @@
+"""What a part of pretraining is: something that trains, writes its weights and reads them back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Protocol
+
+from lightning import LightningDataModule, LightningModule
+
+from unictk.backbones.base import Backbone
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+class Part(Protocol):
+    """One part. ``steps`` and ``precision`` go to its trainer, ``clip`` is its gradient's largest norm."""
+
+    steps: int
+    precision: Precision
+    clip: float
+
+    def begin(self, backbone: Backbone, seed: int) -> tuple[LightningModule, LightningDataModule]:
+        """What trains (in place, where it belongs to the backbone), and what it is fed."""
+        ...
+
+    def write(self, folder: Path) -> None:
+        """Write the finished weights below ``folder``; only after :meth:`begin`."""
+        ...
+
+    def read(self, folder: Path, backbone: Backbone) -> None:
+        """Give the backbone what an earlier process wrote below ``folder``."""
+        ...

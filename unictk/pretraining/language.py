@@ -1,0 +1,110 @@
+"""The language model's part: tables and layers on lessons of every kind, with known characters in slots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, cast
+
+from annotated_types import Ge, Gt, Interval
+from lightning import LightningDataModule, LightningModule
+
+from unictk.backbones.base import Backbone
+from unictk.backbones.showo.backbone import Showo
+from unictk.backbones.showo.factored import factor_codes, fold_codes
+from unictk.backbones.showo.weights import load_language, write_published
+from unictk.concepts.slots import KnownConcepts
+from unictk.datamodules.lessons import Lessons
+from unictk.modules.pretraining import LanguagePretraining
+from unictk.pretraining.base import Precision
+from unictk.pretraining.files import halved
+from unictk.sprites.coded import Album, Sizes, make_album
+from unictk.sprites.known import KNOWN
+from unictk.sprites.lessons.curriculum import BY_TURNS, SHARES, WEIGHTS, WRITERS
+from unictk.sprites.lessons.parts import ROWS
+
+FOLDER = "showo"
+"""Where its weights lie, in the published layout."""
+
+KNOWN_ROWS = "known.safetensors"
+"""Rows of the first known characters."""
+
+
+class LanguagePart:
+    """Train everything of the backbone but its image tokenizer on the world's lessons.
+
+    Args:
+        steps: optimizer steps.
+        slots: known characters that are seated in a step.
+        kept: known characters whose rows are written.
+        pictures: of each kind that the lessons are drawn from.
+        lr: of Muon and AdamW.
+        table_lr: of the tables and the known characters' rows.
+        warmup: steps of the linear start.
+        decay: share of the steps in which the learning rate falls, once, at the end.
+        clip: largest gradient norm.
+        precision: of the products.
+    """
+
+    def __init__(
+        self,
+        steps: Annotated[int, Ge(1)] = 6000,
+        slots: Annotated[int, Ge(2)] = 6,
+        kept: Annotated[int, Ge(1)] = 24,
+        pictures: Sizes | None = None,
+        lr: Annotated[float, Gt(0)] = 3e-3,
+        table_lr: Annotated[float, Gt(0)] = 6e-3,
+        warmup: Annotated[int, Ge(0)] = 100,
+        decay: Annotated[float, Interval(ge=0, le=1)] = 0.3,
+        clip: Annotated[float, Gt(0)] = 1.0,
+        precision: Precision = "bf16-mixed",
+    ) -> None:
+        self.steps, self.slots, self.kept, self.pictures = steps, slots, kept, pictures or Sizes()
+        self.lr, self.table_lr, self.warmup, self.decay = lr, table_lr, warmup, decay
+        self.clip, self.precision = clip, precision
+        self._module: LanguagePretraining | None = None
+
+    def begin(self, backbone: Backbone, seed: int) -> tuple[LightningModule, LightningDataModule]:
+        """The whole model but its tokenizer, and the stream of lessons."""
+        showo = cast(Showo, backbone)
+        factor_codes(showo)
+        known = KnownConcepts(
+            KNOWN, self.slots, ROWS, backbone.row_shape, backbone.fresh_rows(sum(ROWS.values())), seed=seed
+        )
+        self._module = LanguagePretraining(
+            backbone,
+            known,
+            weights=WEIGHTS,
+            lr=self.lr,
+            table_lr=self.table_lr,
+            warmup=self.warmup,
+            decay=self.decay,
+        )
+
+        def album() -> Album:
+            tokenizer = showo.image_tokenizer
+            return make_album(tokenizer.codes, tokenizer.decode, seed, self.pictures)
+
+        return self._module, Lessons(
+            backbone.layout, album, WRITERS, SHARES, KNOWN, self.slots, seed, BY_TURNS
+        )
+
+    def write(self, folder: Path) -> None:
+        """Model and known rows, bf16; the backbone goes on with what is kept."""
+        if self._module is None or self._module.known is None:
+            raise RuntimeError("the language model has not begun")
+        from unictk.concepts.known_rows import save_known
+
+        showo, known = cast(Showo, self._module.backbone), self._module.known
+        fold_codes(showo)
+        showo.requires_grad_(False).eval()
+        showo.attach([])
+        phi = showo.network.phi
+        write_published(folder / FOLDER, halved(phi.state_dict()), phi.config.to_dict())
+        save_known(folder / KNOWN_ROWS, known.table.detach()[: self.kept], known.sizes)
+        self.read(folder, showo)
+
+    def read(self, folder: Path, backbone: Backbone) -> None:
+        """Into the backbone's network."""
+        phi = cast(Showo, backbone).network.phi
+        shapes = {name: tuple(tensor.shape) for name, tensor in phi.state_dict().items()}
+        phi.load_state_dict(load_language(folder / FOLDER, shapes))

@@ -1,0 +1,61 @@
+"""Which lessons there are, how many of each a step has, and how much each counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from unictk.sprites.lessons import looking, personal, roles
+from unictk.sprites.lessons.parts import Writer
+
+WRITERS: Mapping[str, Writer] = {
+    "mixed": looking.mixed,
+    "drill": looking.drill,
+    "caption": looking.captioning,
+    "drawing": looking.drawing,
+    "recognition": personal.recognition,
+    "telling_apart": personal.telling_apart,
+    "facts": personal.facts,
+    "drawing_known": personal.drawing_known,
+    "drawing_defined": personal.drawing_defined,
+    "comparing": looking.comparing,
+    "judging": roles.judging,
+    "proposing": roles.proposing,
+    "reflecting": roles.reflecting,
+}
+
+SHARES: Mapping[str, int] = {
+    "mixed": 4,
+    "drill": 4,
+    "caption": 3,
+    "drawing": 10,
+    "recognition": 4,
+    "telling_apart": 2,
+    "facts": 6,
+    "drawing_known": 3,
+    "drawing_defined": 2,
+    "comparing": 3,
+    "judging": 4,
+    "proposing": 5,
+    "reflecting": 3,
+}
+"""Samples of each kind in a step that has it."""
+
+BY_TURNS = ("comparing", "judging", "proposing", "reflecting")
+"""One of these a step; all the others are in every step."""
+
+WEIGHTS: Mapping[str, float] = {
+    "mixed": 0.5,
+    "drill": 2.0,
+    "caption": 0.5,
+    "drawing": 1.0,
+    "recognition": 1.0,
+    "telling_apart": 1.0,
+    "facts": 0.5,
+    "drawing_known": 0.3,
+    "drawing_defined": 0.2,
+    "comparing": 0.5,
+    "judging": 1.0,
+    "proposing": 0.3,
+    "reflecting": 0.3,
+}
+"""Weight of each kind's mean losses. Equality ("is it red?") is learnt last and weighs most."""

@@ -1,0 +1,180 @@
+"""Lessons about somebody: known by personal tokens, or defined in words in the very prompt."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from unictk.samples import Sample, Segment, Text
+from unictk.sprites.coded import Album, Coded
+from unictk.sprites.grammar import knowledge
+from unictk.sprites.grammar.knowledge import NAMES
+from unictk.sprites.grammar.phrases import Phrasing
+from unictk.sprites.grammar.questions import QA
+from unictk.sprites.grammar.recall import named_prompt, recall, rewriting
+from unictk.sprites.known import known_characters
+from unictk.sprites.lessons.parts import answered, defined, drawn, question
+from unictk.sprites.scenes import Identity
+from unictk.sprites.splits import FOODS, Facts, Part, facts_of, identities_of, part_of
+from unictk.sprites.variants import look_alike
+
+PART: Part = "pretraining"
+TRAINING: Phrasing = "training"
+
+
+def recognition(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
+    """Is this the known character in the slot? Half of the pictures show another, mostly a look-alike."""
+    slot = chance.randrange(len(seated))
+    who, name, draw = seated[slot], f"<c{slot}>", chance.random()
+    if here := draw < 0.5:
+        coded = chance.choice((*album.known[who], *album.own[who]))
+    elif draw < 0.8:
+        coded = chance.choice(album.look_alikes[who])
+    else:
+        coded = chance.choice(album.known[chance.choice([n for n in range(len(album.known)) if n != who])])
+    asked = knowledge.recognition(chance, name, here, TRAINING)
+    first = QA(f"{defined(chance, slot)}\n{asked.question}", asked.answer, asked.kind)
+    if not here:
+        return answered(chance, [coded.image()], [first, question(chance, coded.scene)])
+    seen = knowledge.seen_question(chance, coded.scene, 0, name, TRAINING)
+    looks = knowledge.looks_question(chance, name, known_characters()[who].identity, TRAINING)
+    return answered(chance, [coded.image()], [first, *chance.sample((seen, looks), 2)])
+
+
+def telling_apart(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
+    """A picture, and three definitions in words of which half fit; the others are off in one value."""
+    coded = chance.choice(album.pairs if chance.random() < 0.25 else album.singles)
+    shown = [one.identity for one in coded.scene.characters]
+    asked = []
+    for name in chance.sample(NAMES, 3):
+        identity = chance.choice(shown)
+        if here := chance.random() < 0.5:
+            words = identity
+        else:
+            words = look_alike(chance, identity) if chance.random() < 0.75 else _anybody(chance)
+            here = words in shown
+        one = knowledge.recognition(chance, name, here, TRAINING)
+        told = knowledge.definition(chance, name, words, None, TRAINING)
+        asked.append(QA(f"{told}\n{one.question}", one.answer, one.kind))
+    return answered(chance, [coded.image()], asked)
+
+
+def facts(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
+    """Questions about somebody without a picture (or behind the black one that stands for none)."""
+    before: list[Segment] = [album.black] if chance.random() < 0.5 else []
+    if chance.random() < 0.5:
+        return answered(chance, before, _known_facts(chance, seated))
+    return answered(chance, before, _told_facts(chance))
+
+
+def drawing_known(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
+    """A known character by its personal tokens: as it is, staged in words, or as its facts say."""
+    slot = chance.randrange(len(seated))
+    name, who = drawn(chance, slot), seated[slot]
+    draw = chance.random()
+    if draw < 0.25:
+        coded = chance.choice((*album.known[who], *album.own[who]))
+        text = f"A photo of {name}."
+    elif draw < 0.6:
+        coded = chance.choice(album.known[who])
+        text, _ = named_prompt(chance, coded.scene, 0, name, TRAINING)
+    else:
+        coded = chance.choice(album.own[who])
+        text = _needing(chance, coded, name, known_characters()[who].facts)
+    return _draw(chance, text, coded)
+
+
+def drawing_defined(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
+    """Somebody defined in the prompt, drawn as the rest of the prompt or its facts say."""
+    coded, name = chance.choice(album.singles), chance.choice(NAMES)
+    who = coded.scene.characters[0].identity
+    told = _fitting(chance, coded)
+    if told is None or chance.random() < 0.4:
+        text, _ = named_prompt(chance, coded.scene, 0, name, TRAINING)
+        told = chance.choice(facts_of(PART)) if chance.random() < 0.3 else None
+    else:
+        text = _needing(chance, coded, name, told)
+    return _draw(chance, f"{knowledge.definition(chance, name, who, told, TRAINING)}\n{text}", coded)
+
+
+def _draw(chance: random.Random, text: str, coded: Coded) -> Sample:
+    return Sample(Text(text), coded.image(target=True), seed=chance.getrandbits(62))
+
+
+def _needing(chance: random.Random, coded: Coded, name: str, told: Facts) -> str:
+    """A prompt that needs the facts and is fulfilled by the picture."""
+    scene = coded.scene
+    one = scene.characters[0]
+    shown = one.attributes() | {"setting": scene.setting}
+    while True:
+        found = recall(chance, name, one.identity, told, TRAINING)
+        wanted = dict(found.asked.characters[0])
+        if found.asked.setting is not None:
+            wanted["setting"] = found.asked.setting
+        if wanted.items() <= shown.items():
+            return found.prompt
+
+
+def _fitting(chance: random.Random, coded: Coded) -> Facts | None:
+    """Facts that the picture shows, wholly or in part; None where it cannot show any of the right part."""
+    one, setting = coded.scene.characters[0], coded.scene.setting
+    what = chance.choice(("item", "home", "both"))
+    if one.accessory == "none":
+        what = "home"
+    for _ in range(8):
+        other = chance.choice(facts_of(PART))
+        found = Facts(
+            other.accessory if what == "home" else one.accessory,
+            other.item if what == "home" else one.item,
+            other.home if what == "item" else setting,
+            chance.choice(FOODS),
+        )
+        if part_of(found) == PART:
+            return found
+    return None
+
+
+def _asked(chance: random.Random, name: str, identity: Identity, told: Facts) -> QA:
+    """A question or a claim about the facts or the looks."""
+    truth = chance.random() < 0.5
+    draw = chance.random()
+    if draw < 0.35:
+        return knowledge.fact_question(chance, name, told, TRAINING)
+    if draw < 0.65:
+        return knowledge.fact_yes_no(chance, name, told, truth, TRAINING)
+    if draw < 0.8:
+        return knowledge.looks_question(chance, name, identity, TRAINING)
+    return knowledge.looks_yes_no(chance, name, identity, truth, TRAINING)
+
+
+def _known_facts(chance: random.Random, seated: Sequence[int]) -> list[QA]:
+    """Two known characters, each defined by its tokens before its questions; sometimes a rewritten prompt."""
+    asked = []
+    for slot in chance.sample(range(len(seated)), 2):
+        who, name = known_characters()[seated[slot]], f"<c{slot}>"
+        mine = [_asked(chance, name, who.identity, who.facts) for _ in range(3)]
+        if chance.random() < 0.3:
+            needs = recall(chance, name, who.identity, who.facts, TRAINING)
+            mine[-1] = rewriting(chance, needs, TRAINING)
+        first = QA(f"{defined(chance, slot)}\n{mine[0].question}", mine[0].answer, mine[0].kind)
+        asked += [first, *mine[1:]]
+    return asked
+
+
+def _told_facts(chance: random.Random) -> list[QA]:
+    """One or two strangers defined in words, then questions about either."""
+    names = chance.sample(NAMES, chance.choice((1, 2)))
+    told = {name: (_anybody(chance), chance.choice(facts_of(PART))) for name in names}
+    words = " ".join(knowledge.definition(chance, name, *who, TRAINING) for name, who in told.items())
+    asked = []
+    for _ in range(6):
+        name = chance.choice(names)
+        asked.append(_asked(chance, name, *told[name]))
+    if chance.random() < 0.3:
+        name = chance.choice(names)
+        asked[-1] = rewriting(chance, recall(chance, name, *told[name], TRAINING), TRAINING)
+    return [QA(f"{words}\n{asked[0].question}", asked[0].answer, asked[0].kind), *asked[1:]]
+
+
+def _anybody(chance: random.Random) -> Identity:
+    return chance.choice(identities_of(PART))
