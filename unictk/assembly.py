@@ -84,10 +84,16 @@ def keep(
     )
 
 
-def with_saved(cfg: DictConfig, saved: str) -> tuple[Backbone, ConceptTokens]:
-    """The backbone on the trainer's device, and a saved concept that it knows."""
+def on_device(cfg: DictConfig) -> Backbone:
+    """The backbone on the trainer's device."""
     backbone: Backbone = instantiate(cfg.backbone)
     place(backbone, _built(cfg, logger=False, enable_checkpointing=False))
+    return backbone
+
+
+def with_saved(cfg: DictConfig, saved: str) -> tuple[Backbone, ConceptTokens]:
+    """The backbone on the trainer's device, and a saved concept that it knows."""
+    backbone = on_device(cfg)
     return backbone, read_back(Path(saved), backbone)
 
 
@@ -179,7 +185,7 @@ def _loggers(cfg: DictConfig, stage: str) -> Sequence[Logger]:
     return [instantiate(node, **({"version": stage} if "version" in node else {})) for node in nodes]
 
 
-def write_report(folder: RunFolder, data_root: Path) -> None:
+def write_report(folder: RunFolder, data_root: Path | None = None) -> None:
     """Write ``report.html`` and say where it is (first rank)."""
     from unictk.app.folder import process_rank
     from unictk.report.build import build_report

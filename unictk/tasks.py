@@ -21,6 +21,7 @@ from unictk.assembly import (
     keep,
     make_stage,
     make_trainer,
+    on_device,
     place,
     read_back,
     with_saved,
@@ -34,6 +35,7 @@ Epoch = Annotated[int, Ge(0)]
 if TYPE_CHECKING:
     from unictk.app.folder import RunFolder
     from unictk.backbones.base import Backbone
+    from unictk.benchmarks.base import ModelBenchmark
     from unictk.datamodules.concept_data import ConceptData
 
 
@@ -92,18 +94,26 @@ def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
             part.read(weights, backbone)
             continue
         folder.write_metrics(fit_part(cfg, folder, name, part, backbone))
-        part.write(weights)
+        folder.write_metrics(part.write(weights))
         folder.stage_done(name)
+    if cfg.benchmark is not None:
+        _measured(cfg, folder, backbone, _model_benchmark(cfg, weights))
     return {name: value for name, value in folder.metrics().items() if value is not None}
 
 
 def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]:
     """Ask a saved concept the benchmark's questions; what was answered before is not asked again."""
+    from unictk.benchmarks.base import ModelBenchmark
     from unictk.callbacks.meter import Meter
     from unictk.records import FILE, merge_records, read_records
 
     if cfg.benchmark is None:
         raise UserError("benchmark: none evaluates nothing; choose one, for example benchmark=unifybench")
+    benchmark = instantiate(cfg.benchmark)
+    if isinstance(benchmark, ModelBenchmark):
+        raise UserError(
+            f"benchmark: {benchmark.name} evaluates no concept; use task=measure, or benchmark=unifybench"
+        )
     data: ConceptData = instantiate(cfg.concept)
     backbone, concept = with_saved(cfg, saved)
     check_name(concept, data, "task.saved", saved)
@@ -115,7 +125,7 @@ def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]
             meter.total = total
             meter.show(answered)
 
-        result = instantiate(cfg.benchmark).evaluate(
+        result = benchmark.evaluate(
             backbone,
             concept,
             data,
@@ -129,6 +139,60 @@ def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]
     folder.write_metrics(result.metrics)
     folder.stage_done("evaluate")
     write_report(folder, data.root)
+    return dict(result.metrics)
+
+
+def measure(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
+    """Ask the backbone itself a benchmark that needs no concept; what was answered before is kept."""
+    benchmark = _model_benchmark(cfg)
+    scores = _measured(cfg, folder, on_device(cfg), benchmark)
+    write_report(folder)
+    return scores
+
+
+def _model_benchmark(cfg: DictConfig, weights: Path | None = None) -> ModelBenchmark:
+    """The configured benchmark, which must not need a concept; ``weights``: of the run itself."""
+    from unictk.benchmarks.base import ModelBenchmark
+
+    own = {"known": str(weights / "known.safetensors")} if weights and "known" in cfg.benchmark else {}
+    benchmark = instantiate(cfg.benchmark, **own)
+    if not isinstance(benchmark, ModelBenchmark):
+        raise UserError("benchmark: this task needs one without a concept, for example benchmark=sprites")
+    if benchmark.needs_judge and OmegaConf.select(cfg, "judge") is None:
+        raise UserError(f"judge: {benchmark.name} needs one; choose one, for example judge=oracle")
+    return benchmark
+
+
+def _measured(
+    cfg: DictConfig, folder: RunFolder, backbone: Backbone, benchmark: ModelBenchmark
+) -> dict[str, float]:
+    from unictk.callbacks.meter import Meter
+    from unictk.records import FILE, merge_records, read_records
+    from unictk.report.terminal import print_scores
+
+    judge = instantiate(OmegaConf.select(cfg, "judge"))
+    records = folder.path / FILE
+    folder.stage_started("measure")
+    with Meter("measure", None) as meter:
+
+        def progress(answered: int, total: int) -> None:
+            meter.total = total
+            meter.show(answered)
+
+        result = benchmark.evaluate(
+            backbone,
+            judge,
+            instantiate(cfg.sampling),
+            cfg.seed,
+            phase="measure",
+            done=read_records(records),
+            save=lambda new: merge_records(records, new),
+            progress=progress,
+        )
+    folder.write_metrics(result.metrics)
+    folder.stage_done("measure")
+    judged = f", judged by {judge.name}" if benchmark.needs_judge else ""
+    print_scores(f"{benchmark.name}{judged}", result.metrics)
     return dict(result.metrics)
 
 

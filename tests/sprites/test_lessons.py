@@ -18,7 +18,6 @@ from unictk.sprites.known import known_characters
 from unictk.sprites.lessons.curriculum import BY_TURNS, SHARES, WEIGHTS, WRITERS
 from unictk.sprites.lessons.parts import ROWS, SOFT
 from unictk.sprites.oracle import score
-from unictk.sprites.splits import Staging, part_of
 from unictk.sprites.variants import fits_part
 
 CELLS = 144
@@ -47,7 +46,7 @@ def layout() -> ShowoLayout:
     layout = ShowoLayout(None, 48, 4, 4096, positions=640)
     names = [f"<c{slot}>" for slot in range(6)]
     soft = [f"<c{slot}:{n}>" for slot in range(6) for n in range(sum(ROWS.values()) - 1)]
-    layout.codec.attach({token: "known" for token in (*names, *soft)})
+    layout.codec.attach(dict.fromkeys((*names, *soft), "known"))
     return layout
 
 
@@ -133,7 +132,8 @@ def test_soft_tokens_come_in_the_sizes_a_concept_may_have(album):
         tokens = re.findall(r"<c\d:(\d+)>", sample.segments[0].text)
         shared = [int(n) for n in tokens if int(n) < ROWS["shared"]]
         own = [int(n) for n in tokens if int(n) >= ROWS["shared"]]
-        assert len(shared) in SOFT["shared"] and len(own) in SOFT["generation"]
+        assert len(shared) in SOFT["shared"]
+        assert len(own) in SOFT["generation"]
         assert all(n < ROWS["shared"] + ROWS["generation"] for n in own)
         seen.add((len(shared), len(own)))
     assert len(seen) == 9
@@ -188,7 +188,9 @@ def test_reflection_ends_in_what_was_meant(album):
         meant[one.image().key] = one
     for sample in lessons("reflecting", album, 100):
         losing, words, target = sample.segments
-        assert target.target and not losing.target and losing.key != target.key
+        assert target.target
+        assert not losing.target
+        assert losing.key != target.key
         text = re.split(r"again: |Prompt: ", words.text)[-1]
         asked = parse(text.partition(" Wrong:")[0].partition(" Nothing is")[0])
         assert asked is not None
@@ -200,6 +202,7 @@ def test_spoilt_codes_differ_and_come_from_the_two_pictures(seed):
     chance = random.Random(seed)
     codes, other = torch.arange(CELLS), torch.arange(CELLS) + 1000
     left = spoil(chance, codes, other)
-    assert left.shape == codes.shape and not torch.equal(left, codes)
+    assert left.shape == codes.shape
+    assert not torch.equal(left, codes)
     assert set(left.tolist()) <= set(codes.tolist()) | set(other.tolist())
     assert torch.equal(codes, torch.arange(CELLS))

@@ -123,3 +123,12 @@ class Backbone(Protocol):
     def blocks(self) -> Sequence[nn.Module]:
         """Units to shard, checkpoint and compile."""
         ...
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """What a backbone adds whose pictures pass through a tokenizer or an autoencoder of its own."""
+
+    def reconstruct(self, images: Sequence[Image]) -> list[GeneratedImage]:
+        """Each picture encoded and decoded again: the best that the backbone could draw of it."""
+        ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from unictk.backbones.base import Backbone
 from unictk.records import ItemRecord
@@ -13,6 +13,7 @@ from unictk.samples import Sampling
 if TYPE_CHECKING:
     from unictk.concepts.tokens import ConceptTokens
     from unictk.datamodules.concept_data import ConceptData
+    from unictk.judges.base import Judge
 
 Save = Callable[[Sequence[ItemRecord]], None]
 """Receives each batch's records as soon as they are scored."""
@@ -56,4 +57,30 @@ class Benchmark(Protocol):
 
     def pending(self, data: ConceptData, phase: str, done: Iterable[ItemRecord]) -> int:
         """How many items ``done`` does not answer yet for this phase."""
+        ...
+
+
+@runtime_checkable
+class ModelBenchmark(Protocol):
+    """An evaluation of a backbone itself, without a concept.
+
+    ``needs_judge``: somebody must say how far its drawings follow their prompts.
+    """
+
+    name: str
+    needs_judge: bool
+
+    def evaluate(
+        self,
+        backbone: Backbone,
+        judge: Judge,
+        sampling: Sampling,
+        seed: int,
+        *,
+        phase: str,
+        done: Iterable[ItemRecord] = (),
+        save: Save | None = None,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Ask what ``done`` does not answer yet for this phase, and score everything."""
         ...

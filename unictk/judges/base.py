@@ -16,6 +16,10 @@ Status = Literal["ok", "miscounted", "unreadable", "unparsable"]
 ``unreadable`` one in which nothing can be made out, ``unparsable`` a prompt that this judge cannot read."""
 
 
+BEST = 10
+"""The highest score."""
+
+
 @dataclass(frozen=True, slots=True)
 class JudgeRequest:
     """A picture (3, H, W) of floats in [0, 1] that was drawn from ``prompt``.
@@ -41,13 +45,16 @@ class Verdict:
 
     @property
     def share(self) -> float:
-        """Share of points that are right; 0 where nothing was judged."""
-        return sum(self.right.values()) / len(self.right) if self.right else 0.0
+        """Share of points that are right; of a judge that names no points, a tenth of its score."""
+        if self.right:
+            return sum(self.right.values()) / len(self.right)
+        return (self.score or 0.0) / BEST
 
     @property
     def all_right(self) -> bool:
         """Whether every point and the number of things are right."""
-        return self.status == "ok" and bool(self.right) and all(self.right.values())
+        right = all(self.right.values()) if self.right else self.score == BEST
+        return self.status == "ok" and right
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unictk.judges.base import JudgeRequest, Verdict
+from unictk.judges.base import JudgeRequest, Status, Verdict
 from unictk.sprites.grammar.descriptions import canonical
 from unictk.sprites.grammar.parse import parse
 from unictk.sprites.grammar.verdicts import score_of
@@ -14,7 +14,7 @@ from unictk.sprites.oracle import read, score
 class OracleJudge:
     """Exact on pictures of the sprites world, and of use for no others. Needs no weights.
 
-    A prompt whose ``expected`` is None is parsed by the grammar; one that is not of the grammar gets no score.
+    A prompt whose ``expected`` is None is parsed by the grammar; one not of the grammar gets no score.
     The analysis is the caption of the scene that was read. An unreadable picture scores 0.
     """
 
@@ -33,5 +33,5 @@ class OracleJudge:
         if not reading.readable:
             return Verdict(0.0, found.each, canonical(reading.scene), "unreadable")
         miscounted = all(found.each.values()) and not found.all_right
-        status = "miscounted" if miscounted else "ok"
+        status: Status = "miscounted" if miscounted else "ok"
         return Verdict(float(score_of(found.each)), found.each, canonical(reading.scene), status)

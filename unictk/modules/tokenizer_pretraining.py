@@ -26,11 +26,9 @@ def binary(hidden: Tensor) -> Tensor:
 
 def decayed(step: int, steps: int, warmup: int, decay: float) -> float:
     """Factor of the learning rate: a linear start, a plateau, and one cosine fall over the last ``decay``."""
-    begin = steps * (1 - decay)
-    if step < begin:
-        return min(1.0, (step + 1) / max(1, warmup))
-    done = min(1.0, (step - begin) / max(1.0, steps - begin))
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
+    begin, start = steps * (1 - decay), min(1.0, (step + 1) / max(1, warmup))
+    done = min(1.0, max(0.0, step - begin) / max(1.0, steps - begin))
+    return start * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 class TokenizerPretraining(LightningModule):

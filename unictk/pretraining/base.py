@@ -19,12 +19,17 @@ class Part(Protocol):
     precision: Precision
     clip: float
 
-    def begin(self, backbone: Backbone, seed: int) -> tuple[LightningModule, LightningDataModule]:
-        """What trains (in place, where it belongs to the backbone), and what it is fed."""
+    def begin(
+        self, backbone: Backbone, seed: int, folder: Path
+    ) -> tuple[LightningModule, LightningDataModule]:
+        """What trains (in place, where it belongs to the backbone), and what it is fed.
+
+        ``folder`` is its checkpoint folder, for whatever should survive a kill.
+        """
         ...
 
-    def write(self, folder: Path) -> None:
-        """Write the finished weights below ``folder``; only after :meth:`begin`."""
+    def write(self, folder: Path) -> dict[str, float]:
+        """Write the finished weights below ``folder`` (after :meth:`begin`); what they measure, if anything."""
         ...
 
     def read(self, folder: Path, backbone: Backbone) -> None:

@@ -11,12 +11,14 @@ from lightning import LightningDataModule, LightningModule
 from unictk.backbones.base import Backbone
 from unictk.backbones.showo.backbone import Showo
 from unictk.backbones.showo.factored import factor_codes, fold_codes
-from unictk.backbones.showo.weights import load_language, write_published
+from unictk.backbones.showo.weights import fingerprint, load_language, write_published
+from unictk.concepts.known_rows import save_known
 from unictk.concepts.slots import KnownConcepts
 from unictk.datamodules.lessons import Lessons
 from unictk.modules.pretraining import LanguagePretraining
 from unictk.pretraining.base import Precision
 from unictk.pretraining.files import halved
+from unictk.sprites.album_file import kept_album
 from unictk.sprites.coded import Album, Sizes, make_album
 from unictk.sprites.known import KNOWN
 from unictk.sprites.lessons.curriculum import BY_TURNS, SHARES, WEIGHTS, WRITERS
@@ -27,6 +29,9 @@ FOLDER = "showo"
 
 KNOWN_ROWS = "known.safetensors"
 """Rows of the first known characters."""
+
+ALBUM = "album.pt"
+"""The pictures of the lessons, in the checkpoint folder."""
 
 
 class LanguagePart:
@@ -63,7 +68,9 @@ class LanguagePart:
         self.clip, self.precision = clip, precision
         self._module: LanguagePretraining | None = None
 
-    def begin(self, backbone: Backbone, seed: int) -> tuple[LightningModule, LightningDataModule]:
+    def begin(
+        self, backbone: Backbone, seed: int, folder: Path
+    ) -> tuple[LightningModule, LightningDataModule]:
         """The whole model but its tokenizer, and the stream of lessons."""
         showo = cast(Showo, backbone)
         factor_codes(showo)
@@ -80,20 +87,24 @@ class LanguagePart:
             decay=self.decay,
         )
 
+        tokenizer = showo.image_tokenizer
+        key = f"{fingerprint(tokenizer)} {seed} {self.pictures}"
+
         def album() -> Album:
-            tokenizer = showo.image_tokenizer
-            return make_album(tokenizer.codes, tokenizer.decode, seed, self.pictures)
+            return kept_album(
+                folder / ALBUM,
+                key,
+                lambda: make_album(tokenizer.codes, tokenizer.decode, seed, self.pictures),
+            )
 
         return self._module, Lessons(
             backbone.layout, album, WRITERS, SHARES, KNOWN, self.slots, seed, BY_TURNS
         )
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path) -> dict[str, float]:
         """Model and known rows, bf16; the backbone goes on with what is kept."""
         if self._module is None or self._module.known is None:
             raise RuntimeError("the language model has not begun")
-        from unictk.concepts.known_rows import save_known
-
         showo, known = cast(Showo, self._module.backbone), self._module.known
         fold_codes(showo)
         showo.requires_grad_(False).eval()
@@ -102,6 +113,7 @@ class LanguagePart:
         write_published(folder / FOLDER, halved(phi.state_dict()), phi.config.to_dict())
         save_known(folder / KNOWN_ROWS, known.table.detach()[: self.kept], known.sizes)
         self.read(folder, showo)
+        return {}
 
     def read(self, folder: Path, backbone: Backbone) -> None:
         """Into the backbone's network."""

@@ -35,8 +35,9 @@ def fit_part(
         )
     place(backbone, trainer)
     folder.stage_started(name)
-    module, data = part.begin(backbone, cfg.seed)
+    checkpoints = folder.checkpoint_dir(name)
+    module, data = part.begin(backbone, cfg.seed, checkpoints)
     setattr(module, "stage_name", name)  # noqa: B010 - read by the progress bar and the checkpoints
-    last = folder.checkpoint_dir(name) / LAST
+    last = checkpoints / LAST
     trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     return {f"{name}/{key}": float(value) for key, value in trainer.callback_metrics.items()}

@@ -54,7 +54,9 @@ class TokenizerPart:
         self.warmup, self.decay, self.clip, self.precision = warmup, decay, clip, precision
         self._tokenizer: MagvitV2 | None = None
 
-    def begin(self, backbone: Backbone, seed: int) -> tuple[LightningModule, LightningDataModule]:
+    def begin(
+        self, backbone: Backbone, seed: int, folder: Path
+    ) -> tuple[LightningModule, LightningDataModule]:
         """The tokenizer of the backbone, and the stream of pictures."""
         self._tokenizer = _tokenizer(backbone)
         module = TokenizerPretraining(
@@ -62,13 +64,14 @@ class TokenizerPart:
         )
         return module, ScenePictures(seed, pool=self.pool, batch=self.batch)
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path) -> dict[str, float]:
         """In the published layout, bf16."""
         if self._tokenizer is None:
             raise RuntimeError("the tokenizer has not begun")
         self._tokenizer.eval().requires_grad_(False)
         write_published(folder / FOLDER, halved(self._tokenizer.state_dict()), {}, prefix="")
         self.read_into(folder, self._tokenizer)  # what follows is trained on the weights that are kept
+        return {}
 
     def read(self, folder: Path, backbone: Backbone) -> None:
         """Into the backbone's tokenizer."""

@@ -131,7 +131,6 @@ PLACES = {
     "meadow": "in the meadow",
     "sea": "in the sea",
 }
-VERBS = {"hat": "wearing", "scarf": "wearing", "balloon": "holding"}
 PATTERNS = {"striped": "{second} stripes", "dotted": "{second} dots", "split": "one {second} half"}
 NOTHING = "nothing"
 
@@ -210,18 +209,20 @@ def description(name: str, identity: Identity) -> str:
 
 
 def prompts(name: str, facts: Facts) -> list[Prompt]:
-    """The knowledge-driven prompts: its accessory, its home, both, each where the facts are needed."""
+    """The knowledge-driven prompts: its accessory, its home, both; in words that pretraining never used."""
     worn = {"accessory": facts.accessory, "item": facts.item}
     home = {"setting": facts.home}
-    verb, place = VERBS[facts.accessory], PLACES[facts.home]
-    thing, photo = _a(f"{facts.item} {facts.accessory}"), f"A photo of {name}"
+    place, photo = PLACES[facts.home], f"A photo of {name}"
+    thing = _a(f"{facts.item} {facts.accessory}")
     return [
-        Prompt(f"{photo} {verb} its {facts.accessory}.", f"{photo} {verb} {thing}.", worn),
+        Prompt(f"{photo} with the {facts.accessory} it owns.", f"{photo} with {thing}.", worn),
         Prompt(f"{photo} with the thing it owns.", f"{photo} with {thing}.", worn),
-        Prompt(f"{photo} at home.", f"{photo} {place}.", home),
         Prompt(f"{photo} in the place where it lives.", f"{photo} {place}.", home),
+        Prompt(f"{photo} in the place that is its home.", f"{photo} {place}.", home),
         Prompt(
-            f"{photo} {verb} its {facts.accessory} at home.", f"{photo} {verb} {thing} {place}.", worn | home
+            f"{photo} with the {facts.accessory} it owns, in the place where it lives.",
+            f"{photo} with {thing}, {place}.",
+            worn | home,
         ),
     ]
 

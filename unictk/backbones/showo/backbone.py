@@ -20,7 +20,7 @@ from unictk.backbones.showo.batch import Answers, Rows, ShowoBatch
 from unictk.backbones.showo.construction import build_network, check_sizes, fill_tokenizer
 from unictk.backbones.showo.crossentropy import frozen_table_cross_entropy
 from unictk.backbones.showo.drawing import Job, jobs, milestones
-from unictk.backbones.showo.encoding import codes_of, decode, encode
+from unictk.backbones.showo.encoding import codes_of, decode, encode, reconstruct
 from unictk.backbones.showo.keyvalues import Layers, Prefix
 from unictk.backbones.showo.layout import ShowoLayout
 from unictk.backbones.showo.magvit import MagvitV2
@@ -239,6 +239,12 @@ class Showo(nn.Module):
         """Codes (images, cells) and the pictures' names; each distinct picture is encoded once."""
         device = self.network.input_table.device
         return encode(images, self.image_tokenizer, self.layout, self.batch_size, device)
+
+    @torch.no_grad()
+    def reconstruct(self, images: Sequence[Image]) -> list[GeneratedImage]:
+        """The pictures through the image tokenizer and back."""
+        device = self.network.input_table.device
+        return reconstruct(images, self.image_tokenizer, self.layout, self.batch_size, device)
 
     def prepare(self, images: Sequence[Image]) -> None:
         """Encode the pictures once; loader workers then send codes instead of pixels."""

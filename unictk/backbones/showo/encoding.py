@@ -11,7 +11,7 @@ from torch import Tensor
 from unictk.backbones.showo.batch import Pictures
 from unictk.backbones.showo.layout import Shelf, ShowoLayout
 from unictk.backbones.showo.magvit import MagvitV2
-from unictk.samples import Image
+from unictk.samples import GeneratedImage, Image
 
 
 @torch.no_grad()
@@ -51,6 +51,15 @@ def decode(codes: Tensor, tokenizer: MagvitV2) -> Tensor:
     """(B, cells) codes to pixels (B, 3, H, W) in [0, 1] on the CPU."""
     with torch.autocast(codes.device.type, enabled=False):
         return tokenizer.decode(codes).float().cpu()
+
+
+def reconstruct(
+    images: Sequence[Image], tokenizer: MagvitV2, layout: ShowoLayout, most: int, device: torch.device
+) -> list[GeneratedImage]:
+    """Pictures through the tokenizer and back, at most ``most`` at a time."""
+    codes, _ = encode(images, tokenizer, layout, most, device)
+    pixels = torch.cat([decode(part, tokenizer) for part in codes.split(most)])
+    return [GeneratedImage(picture, line.cpu(), {}) for picture, line in zip(pixels, codes, strict=True)]
 
 
 def _exact() -> AbstractContextManager[object]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from unictk.errors import WeightsError
+from unictk.errors import WeightsError, not_a_choice
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,7 +34,11 @@ WEIGHT_FILES = (
 """Names looked for, in this order; each may instead be sharded: ``<name>.index.json``."""
 
 LANGUAGE_PREFIX = "showo."
-BUNDLED_TOKENIZER = Path(__file__).parents[2] / "assets" / "tokenizer"
+ASSETS = Path(__file__).parents[2] / "assets"
+BUNDLED = "bundled:"
+"""``bundled:sprites/showo`` is a folder of weights that come with the package."""
+
+BUNDLED_TOKENIZER = ASSETS / "tokenizer"
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SAFE = [f"{stem}{end}" for stem in ("model", "diffusion_pytorch_model") for end in
@@ -151,6 +155,8 @@ def _weight_file(folder: Path) -> Path | None:
 
 
 def _folder(source: str | Path, revision: str | None, patterns: Sequence[Sequence[str]], wanted: str) -> Path:
+    if isinstance(source, str) and source.startswith(BUNDLED):
+        return _bundled(source)
     path = Path(source).expanduser()
     if path.is_dir():
         return path
@@ -161,6 +167,15 @@ def _folder(source: str | Path, revision: str | None, patterns: Sequence[Sequenc
     raise WeightsError(
         f"{source}: no such folder; expected one holding {wanted}, or a hub id such as showlab/show-o"
     )
+
+
+def _bundled(source: str) -> Path:
+    """The folder inside the package; only folders that hold weights can be named."""
+    folders = sorted(path.parent for path in ASSETS.rglob("config.json") if _weight_file(path.parent))
+    names = {f"{BUNDLED}{path.relative_to(ASSETS).as_posix()}": path for path in folders}
+    if source not in names:
+        raise not_a_choice("weights", source, sorted(names))
+    return names[source]
 
 
 def _download(repo: str, revision: str | None, patterns: Sequence[Sequence[str]], wanted: str) -> Path:

@@ -26,16 +26,16 @@ WRITERS: Mapping[str, Writer] = {
 SHARES: Mapping[str, int] = {
     "mixed": 4,
     "drill": 4,
-    "caption": 3,
-    "drawing": 10,
+    "caption": 2,
+    "drawing": 9,
     "recognition": 4,
     "telling_apart": 2,
-    "facts": 6,
+    "facts": 5,
     "drawing_known": 3,
     "drawing_defined": 2,
     "comparing": 3,
-    "judging": 4,
-    "proposing": 5,
+    "judging": 3,
+    "proposing": 6,
     "reflecting": 3,
 }
 """Samples of each kind in a step that has it."""
@@ -54,7 +54,7 @@ WEIGHTS: Mapping[str, float] = {
     "drawing_known": 0.3,
     "drawing_defined": 0.2,
     "comparing": 0.5,
-    "judging": 1.0,
+    "judging": 1.5,
     "proposing": 0.3,
     "reflecting": 0.3,
 }

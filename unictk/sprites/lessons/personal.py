@@ -61,7 +61,7 @@ def telling_apart(chance: random.Random, album: Album, seated: tuple[int, ...]) 
 
 def facts(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """Questions about somebody without a picture (or behind the black one that stands for none)."""
-    before: list[Segment] = [album.black] if chance.random() < 0.5 else []
+    before: list[Segment] = [album.black] if chance.random() < 0.25 else []
     if chance.random() < 0.5:
         return answered(chance, before, _known_facts(chance, seated))
     return answered(chance, before, _told_facts(chance))

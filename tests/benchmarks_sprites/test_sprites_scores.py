@@ -1,0 +1,163 @@
+"""Scores of hand-made answers."""
+
+import json
+
+import pytest
+
+from unictk.benchmarks.sprites.drawing import Drawings, Reflections, drawing, read_verdict, verdict_text
+from unictk.benchmarks.sprites.items import Asking, Item, Questions, right
+from unictk.benchmarks.sprites.personal import _measure_knowledge
+from unictk.benchmarks.sprites.roles import Judgements, Proposals
+from unictk.judges.base import Verdict
+from unictk.judges.oracle import OracleJudge
+from unictk.samples import Sampling, Text
+from unictk.sprites.asked import Asked
+from unictk.sprites.grammar.selfplay import Proposal, proposal_text
+from unictk.sprites.grammar.verdicts import verdict_text as spoken
+
+ASKING = Asking(None, OracleJudge(), Sampling(), 0)
+PAIR = Asked(
+    "snow",
+    ({"shape": "star", "colour": "red"}, {"shape": "drop", "colour": "pink"}),
+    (("left", 0, 1),),
+)
+
+
+def item(metric="x", asked=None, tags=(), reference=""):
+    return Item(metric, "0000", "A prompt.", reference, (Text("A prompt."),), tags=tags, asked=asked)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "expected"),
+    [
+        ("red", "red", True),
+        ("Red.", "red", True),
+        ("dark red", "red", False),
+        ("Yes.", "Yes.", True),
+        ("yes, it is", "Yes.", True),
+        ("yes and no", "Yes.", False),
+        ("No.", "Yes.", False),
+        ("", "No.", False),
+    ],
+)
+def test_right_answers(answer, reference, expected):
+    assert right(answer, reference) is expected
+
+
+def test_tags_count_too():
+    subject = Questions(ASKING, [])
+    found = subject.scores([item("qa", tags=("qa_colour",), reference="red")], ["blue"])
+    assert found == [{"qa": 0.0, "qa_colour": 0.0}]
+
+
+def scores(subject, one, verdict):
+    return subject.scores([one], [verdict_text(verdict)])[0]
+
+
+def test_verdicts_are_kept_as_text():
+    verdict = Verdict(5.0, {"setting": True, "0.shape": False}, "In the snow.", "miscounted")
+    assert read_verdict(verdict_text(verdict)) == verdict
+
+
+@pytest.fixture(scope="module")
+def subjects():
+    return drawing(ASKING, "quick")
+
+
+def test_one_character(subjects):
+    heldout = item("generation_attributes", PAIR, tags=("generation_all_heldout",))
+    half = scores(subjects[0], heldout, Verdict(5.0, {"a": True, "b": False}))
+    assert half == {
+        "generation_attributes": 0.5,
+        "generation_all": 0,
+        "generation_unreadable": 0,
+        "generation_all_heldout": 0,
+    }
+    whole = scores(subjects[0], item("generation_attributes", PAIR), Verdict(10.0, {"a": True}))
+    assert whole == {"generation_attributes": 1, "generation_all": 1, "generation_unreadable": 0}
+    lost = scores(subjects[0], heldout, Verdict(0.0, {"a": False}, "", "unreadable"))
+    assert list(lost.values()) == [0, 0, 1, 0]
+    more = scores(subjects[0], heldout, Verdict(10.0, {"a": True}, "", "miscounted"))
+    assert list(more.values()) == [1, 0, 0, 0]
+
+
+def test_relations_are_counted_where_asked(subjects):
+    points = dict.fromkeys(PAIR.points(), True) | {"left 0 1": False}
+    found = scores(subjects[1], item("generation_attributes_two", PAIR), Verdict(8.0, points))
+    assert found["generation_relation"] == 0
+    assert found["generation_attributes_two"] == 5 / 6
+    both = Asked("snow", PAIR.characters, (("left", 0, 1), ("bigger", 1, 0)))
+    points |= {"bigger 1 0": True}
+    two = scores(subjects[1], item("generation_attributes_two", both), Verdict(8.0, points))
+    assert two["generation_relation"] == 0.5
+    without = item("generation_attributes_two", Asked("snow", PAIR.characters))
+    assert "generation_relation" not in scores(subjects[1], without, Verdict(8.0, points))
+
+
+def test_knowledge_is_what_only_facts_tell():
+    looks = {
+        "shape": "star",
+        "colour": "red",
+        "second": "blue",
+        "pattern": "plain",
+        "eyes": "wide",
+        "ears": "none",
+    }
+    asked = Asked("snow", (looks | {"accessory": "hat", "item": "green"},))
+    points = dict.fromkeys(asked.points(), True) | {"0.item": False, "0.eyes": False, "0.ears": False}
+    subject = Drawings(ASKING, [], _measure_knowledge)
+    found = scores(subject, item("known_knowledge", asked), Verdict(6.0, points))
+    assert found == {"known_knowledge": 2 / 3, "known_knowledge_looks": 4 / 6, "known_knowledge_all": 0}
+
+
+def test_reflection_is_what_is_won():
+    before, after = (
+        {"score": 2.5, "right": {"a": True, "b": False}},
+        {"score": 10.0, "right": {"a": True, "b": True}},
+    )
+    found = Reflections(ASKING, []).scores([item()], [json.dumps([before, after])])
+    assert found == [{"reflection": 0.5, "reflection_before": 0.5, "reflection_after": 1.0}]
+
+
+def propose(category, prompt):
+    return proposal_text(Proposal(category, "small", prompt))
+
+
+def test_proposals():
+    asked = [item("propose_parses", tags=("sizes", "A big red star."))] * 6
+    said = [
+        propose("sizes", "A small red star."),
+        propose("sizes", "a small red star"),  # said before
+        propose("sizes", "A big red star."),  # an example
+        propose("sizes", "A red star."),  # of another category
+        propose("sizes", "A big red cat."),  # not of the grammar
+        '{"prompt": "A small blue star."}',
+    ]
+    found = Proposals(ASKING, asked).scores(asked, said)
+    values = [tuple(one[f"propose_{name}"] for name in ("parses", "fits", "distinct")) for one in found]
+    assert values == [(1, 1, 1), (1, 0, 0), (1, 0, 1), (1, 0, 1), (1, 0, 1), (0, 0, 0)]
+
+
+def test_judgements():
+    true = dict.fromkeys(PAIR.points(), True) | {"0.colour": False, "setting": False}
+    said = dict.fromkeys(PAIR.points(), True) | {"0.colour": False, "1.shape": False}
+    one = item("judge_parses", PAIR)
+    answers = [
+        json.dumps({"said": text, "asked": 0.7, "right": true})
+        for text in (spoken(PAIR, said), "It is good.")
+    ]
+    parsed, lost = Judgements(ASKING, []).scores([one, one], answers)
+    assert parsed == {
+        "judge_parses": 1,
+        "judge_points": 4 / 6,
+        "judge_score": 0.6,
+        "judge_asked": 0.7,
+        "judge_truth": 0.6,
+    }
+    assert lost == {
+        "judge_parses": 0,
+        "judge_points": 0,
+        "judge_score": 0,
+        "judge_asked": 0.7,
+        "judge_truth": 0.6,
+    }

@@ -1,0 +1,44 @@
+"""Which task, benchmark and judge go together, told before anything is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from unictk.errors import UserError
+
+MODEL_BENCHMARKS = ("unictk.benchmarks.sprites.bench.SpritesBenchmark",)
+"""They evaluate a backbone itself, and a judge scores its drawings."""
+
+CONCEPT_BENCHMARKS = ("unictk.benchmarks.unifybench.UnifyBench",)
+"""They evaluate a concept in a backbone."""
+
+MEASURE = "unictk.tasks.measure"
+ASK_A_CONCEPT = {"unictk.tasks.train": "train", "unictk.tasks.evaluate": "evaluate"}
+
+
+def benchmark_and_judge(plain: Mapping[str, Any]) -> None:
+    """Raises UserError where the task cannot use the benchmark; targets not known here are let through."""
+    task, benchmark = _target(plain, "task"), _target(plain, "benchmark")
+    name = benchmark.rpartition(".")[2]
+    if task in ASK_A_CONCEPT and benchmark in MODEL_BENCHMARKS:
+        raise UserError(
+            f"benchmark: {name} evaluates no concept, but task={ASK_A_CONCEPT[task]} asks about one; "
+            f"nearest: task=measure, or benchmark=unifybench"
+        )
+    if task != MEASURE:
+        return
+    if not benchmark or benchmark in CONCEPT_BENCHMARKS:
+        found = f"{name} evaluates a concept" if benchmark else "none measures nothing"
+        raise UserError(f"benchmark: {found}; task=measure needs one without; nearest: benchmark=sprites")
+    if benchmark in MODEL_BENCHMARKS and not _target(plain, "judge"):
+        raise UserError(f"judge: null scores no drawings, but {name} has some; nearest: judge=oracle")
+    known = plain["benchmark"].get("known")
+    if known is not None and not Path(str(known)).is_file():
+        raise UserError(f"benchmark.known: {str(known)!r} is not a file; expected rows of known characters")
+
+
+def _target(plain: Mapping[str, Any], key: str) -> str:
+    node = plain.get(key)
+    return str(node.get("_target_", "")) if isinstance(node, Mapping) else ""

@@ -1,0 +1,250 @@
+"""Drawing: prompts of one and two characters, reconstructions, and redrawing after a critique."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from unictk.backbones.base import Reconstructs
+from unictk.benchmarks.sprites.items import (
+    PHRASING,
+    WORLD,
+    Asking,
+    Item,
+    Scale,
+    Scores,
+    in_words,
+    made,
+    many,
+    picture,
+    told,
+)
+from unictk.chance import seed_of
+from unictk.concepts.tokens import ConceptTokens
+from unictk.datamodules.pictures import open_picture, square, to_tensor
+from unictk.judges.base import Judge, JudgeRequest, Verdict
+from unictk.judges.oracle import OracleJudge
+from unictk.samples import GeneratedImage, Image, Request, Text, View
+from unictk.sprites.asked import RELATIONS, Asked
+from unictk.sprites.grammar.descriptions import Detail, named, prompt, relations
+from unictk.sprites.grammar.verdicts import critique, redraw
+from unictk.sprites.scenes import Scene
+from unictk.sprites.splits import identities_of, random_scene
+
+ORACLE = OracleJudge()
+
+BEST_PSNR = 100.0
+"""Decibels of a perfect reconstruction, which has no finite ratio."""
+
+Measure = Callable[[Item, Verdict], Scores]
+
+DETAILS: tuple[Detail, ...] = (*("dense",) * 3, *("medium",) * 3, "short", "count", "negation")
+"""Kinds of prompts about as often as pretraining has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawings:
+    """Prompts that are drawn and judged; ``measure`` says what a verdict counts for."""
+
+    asking: Asking
+    items: Sequence[Item]
+    measure: Measure
+    concepts: Sequence[ConceptTokens] = ()
+
+    def ask(self, items: Sequence[Item]) -> list[str]:
+        """Draw the prompts; the verdicts are the answers."""
+        drawn = self.asking.draw(items)
+        return [verdict_text(one) for one in judged(self.asking.judge, items, drawn)]
+
+    def scores(self, items: Sequence[Item], answers: Sequence[str]) -> list[Scores]:
+        """What each verdict counts for."""
+        pairs = zip(items, answers, strict=True)
+        return [self.measure(item, read_verdict(answer)) for item, answer in pairs]
+
+
+def judged(judge: Judge, items: Sequence[Item], drawn: Sequence[GeneratedImage]) -> list[Verdict]:
+    """The judge's verdicts on what was drawn."""
+    pairs = zip(items, drawn, strict=True)
+    return judge.judge([JudgeRequest(item.question, one.pixels, "", item.points) for item, one in pairs])
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """The verdict as compact text."""
+    return json.dumps(asdict(verdict))
+
+
+def read_verdict(text: str) -> Verdict:
+    """The verdict behind :func:`verdict_text`."""
+    return Verdict(**json.loads(text))
+
+
+def drawing(asking: Asking, scale: Scale) -> list[Drawings]:
+    """Prompts of one character (half of them of an identity that pretraining knows) and of two."""
+    judge = asking.judge
+    one = made("generation_attributes", many(300, scale), asking.seed, lambda c, n: _one(c, n, judge))
+    two = made("generation_attributes_two", many(150, scale), asking.seed, lambda c, n: _two(c, n, judge))
+    return [Drawings(asking, one, _measure_one), Drawings(asking, two, _measure_two)]
+
+
+def detail(chance: random.Random, scene: Scene) -> Detail:
+    """A kind of prompt; for two characters two of three are about a relation."""
+    if len(scene.characters) == 2 and relations(scene.characters) and chance.random() < 2 / 3:
+        return "relation"
+    return chance.choice(DETAILS)
+
+
+def to_draw(
+    metric: str,
+    number: int,
+    text: str,
+    asked: Asked,
+    judge: Judge,
+    steps: int | None = None,
+    tags: tuple[str, ...] = (),
+) -> Item:
+    """A prompt to draw."""
+    return Item(
+        metric=metric,
+        item_id=f"{number:04d}",
+        question=text,
+        reference=told(asked, judge),
+        segments=(Text(text),),
+        tags=tags,
+        asked=asked,
+        steps=steps,
+    )
+
+
+def _one(chance: random.Random, number: int, judge: Judge) -> Item:
+    who = chance.choice(identities_of("pretraining")) if number % 2 else None
+    scene = random_scene(chance, WORLD, 1, who)
+    text, asked = prompt(chance, scene, detail(chance, scene), PHRASING)
+    tags = () if number % 2 else ("generation_all_heldout",)
+    return to_draw("generation_attributes", number, text, asked, judge, tags=tags)
+
+
+def _two(chance: random.Random, number: int, judge: Judge) -> Item:
+    scene = random_scene(chance, WORLD, 2)
+    text, asked = prompt(chance, scene, detail(chance, scene), PHRASING)
+    return to_draw("generation_attributes_two", number, text, asked, judge)
+
+
+def _measure_one(item: Item, verdict: Verdict) -> Scores:
+    whole = float(verdict.all_right)
+    unreadable = float(verdict.status == "unreadable")
+    scores = {item.metric: verdict.share, "generation_all": whole, "generation_unreadable": unreadable}
+    return scores | dict.fromkeys(item.tags, whole)
+
+
+def _measure_two(item: Item, verdict: Verdict) -> Scores:
+    unreadable = float(verdict.status == "unreadable")
+    scores = {
+        item.metric: verdict.share,
+        "generation_all_two": float(verdict.all_right),
+        "generation_unreadable_two": unreadable,
+    }
+    asked = [point for point in item.points.points() if point.split()[0] in RELATIONS]
+    if asked:
+        held = sum(verdict.right.get(point, False) for point in asked)
+        scores["generation_relation"] = held / len(asked)
+    return scores
+
+
+@dataclass(frozen=True, slots=True)
+class Reconstructions:
+    """Scenes through the image tokenizer and back, read by the oracle."""
+
+    asking: Asking
+    backbone: Reconstructs
+    items: Sequence[Item]
+    concepts: Sequence[ConceptTokens] = ()
+
+    def ask(self, items: Sequence[Item]) -> list[str]:
+        """Verdicts on the reconstructions, and how near each is to its picture in decibels."""
+        shown = [image for item in items for image in item.segments if isinstance(image, Image)]
+        back = self.backbone.reconstruct(shown)
+        verdicts = judged(ORACLE, items, back)
+        side = self.asking.backbone.layout.image_size
+        found = zip(verdicts, shown, back, strict=True)
+        return [json.dumps([asdict(v), round(psnr(image, again, side), 3)]) for v, image, again in found]
+
+    def scores(self, items: Sequence[Item], answers: Sequence[str]) -> list[Scores]:
+        """Share of attributes right, and PSNR."""
+        found = [json.loads(answer) for answer in answers]
+        return [{"tokenizer": Verdict(**v).share, "tokenizer_psnr": decibels} for v, decibels in found]
+
+
+def reconstructions(asking: Asking, scale: Scale) -> list[Reconstructions]:
+    """Scenes of one and two characters by turns; none when the backbone reconstructs nothing."""
+    if not isinstance(asking.backbone, Reconstructs):
+        return []
+    return [
+        Reconstructions(
+            asking, asking.backbone, made("tokenizer", many(300, scale), asking.seed, _reconstructed)
+        )
+    ]
+
+
+def _reconstructed(chance: random.Random, number: int) -> Item:
+    scene = random_scene(chance, WORLD, 1 + number % 2)
+    asked = Asked(scene.setting, tuple(named(one) for one in scene.characters))
+    reference = told(asked, ORACLE)
+    return Item(
+        "tokenizer", f"{number:04d}", "", reference, (picture(scene),), in_words([scene]), asked=asked
+    )
+
+
+def psnr(image: Image, again: GeneratedImage, side: int) -> float:
+    """Peak signal-to-noise ratio of a reconstruction, in decibels, at the model's size."""
+    assert image.source is not None
+    wanted = to_tensor(square(open_picture(image.source), View(), side, image.key)).float() / 255
+    error = float(((wanted - again.pixels.cpu().float().clamp(0, 1)) ** 2).mean())
+    return min(BEST_PSNR, -10 * math.log10(error)) if error > 0 else BEST_PSNR
+
+
+@dataclass(frozen=True, slots=True)
+class Reflections:
+    """Pictures of few steps, the oracle's critique of them, and the same prompts drawn again."""
+
+    asking: Asking
+    items: Sequence[Item]
+    concepts: Sequence[ConceptTokens] = ()
+
+    def ask(self, items: Sequence[Item]) -> list[str]:
+        """The oracle's verdicts before and after."""
+        first = self.asking.draw(items)
+        before = judged(ORACLE, items, first)
+        again = [self._again(*one) for one in zip(items, first, before, strict=True)]
+        after = judged(ORACLE, items, self.asking.backbone.generate_images(again))
+        return [json.dumps([asdict(v) for v in both]) for both in zip(before, after, strict=True)]
+
+    def _again(self, item: Item, first: GeneratedImage, verdict: Verdict) -> Request:
+        chance = random.Random(seed_of(self.asking.seed, *item.key))
+        words = redraw(chance, item.question, critique(item.points, verdict.right), PHRASING)
+        return self.asking.request(item, first.as_segment(), Text(words), about="again")
+
+    def scores(self, items: Sequence[Item], answers: Sequence[str]) -> list[Scores]:
+        """Shares of points right before and after, and what was won."""
+        shares = [[Verdict(**one).share for one in json.loads(answer)] for answer in answers]
+        return [
+            {"reflection": after - before, "reflection_before": before, "reflection_after": after}
+            for before, after in shares
+        ]
+
+
+FEW_STEPS = (1, 2, 3)
+
+
+def reflections(asking: Asking, scale: Scale) -> list[Reflections]:
+    """Prompts of one and two characters by turns, first drawn in one to three steps."""
+    return [Reflections(asking, made("reflection", many(120, scale), asking.seed, _reflected))]
+
+
+def _reflected(chance: random.Random, number: int) -> Item:
+    scene = random_scene(chance, WORLD, 1 + number % 2)
+    text, asked = prompt(chance, scene, detail(chance, scene), PHRASING)
+    steps = FEW_STEPS[number % len(FEW_STEPS)]
+    return to_draw("reflection", number, text, asked, ORACLE, steps)
