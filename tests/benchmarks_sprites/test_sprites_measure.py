@@ -10,9 +10,9 @@ from showo_makers import picture
 from sprite_players import Perfect, known_file, work
 
 from unictk import tasks
-from unictk.app.benchmark_check import benchmark_and_judge
-from unictk.app.folder import RunFolder
+from unictk.app.folder import RunFolder, forget_decision
 from unictk.app.main import run
+from unictk.app.task_check import benchmark_and_judge
 from unictk.backbones.base import Reconstructs
 from unictk.backbones.showo.backbone import Showo
 from unictk.backbones.showo.layout import ShowoLayout
@@ -85,7 +85,9 @@ def request(tmp_path, **more):
 
 
 def folder_of(tmp_path):
-    return RunFolder.claim(tmp_path / "run", "hash", [], rerun=False)
+    folder = RunFolder.claim(tmp_path / "run", "hash", [], rerun=False)
+    forget_decision()  # it is told to child processes, and this one has none
+    return folder
 
 
 def test_the_task_measures_records_and_reports(tmp_path, monkeypatch, capsys):
@@ -111,7 +113,7 @@ def test_the_task_measures_records_and_reports(tmp_path, monkeypatch, capsys):
 def test_late_refusals(tmp_path):
     folder = folder_of(tmp_path)
     unify = {"_target_": "unictk.benchmarks.unifybench.UnifyBench"}
-    with pytest.raises(UserError, match="benchmark: task=measure needs one without a concept"):
+    with pytest.raises(UserError, match="benchmark: this task needs one without a concept"):
         tasks.measure(request(tmp_path, benchmark=unify), folder)
     with pytest.raises(UserError, match="judge: sprites needs one"):
         tasks.measure(request(tmp_path, judge=None), folder)

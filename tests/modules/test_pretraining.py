@@ -11,13 +11,11 @@ from torch import nn
 from torch.optim import AdamW, Muon
 
 from unictk.backbones.showo.factored import factor_codes
-from unictk.backbones.showo.magvit import MagvitV2
 from unictk.concepts.slots import KnownConcepts
 from unictk.datamodules.lessons import Lessons
-from unictk.datamodules.scenes import ScenePictures
 from unictk.modules.muon import MuonAndAdamW
 from unictk.modules.pretraining import LanguagePretraining
-from unictk.modules.tokenizer_pretraining import TokenizerPretraining, binary, decayed
+from unictk.modules.tokenizer_pretraining import decayed
 from unictk.samples import Image, Sample, Text
 
 
@@ -69,7 +67,7 @@ def test_losses_fall_and_only_language_and_rows_train(tmp_path):
     rows = module.known.table.detach().clone()
     before = loss_of(module, lessons)
     trainer(tmp_path, 30).fit(module, lessons)
-    assert loss_of(module, lessons) < 0.75 * before
+    assert loss_of(module, lessons) < 0.5 * before
     assert all(torch.equal(v, frozen[k]) for k, v in module.backbone.image_tokenizer.state_dict().items())
     assert not torch.equal(rows, module.known.table)
 
@@ -134,34 +132,3 @@ def test_muon_and_adamw_step_as_they_do_alone():
 @pytest.mark.parametrize(("step", "factor"), [(0, 0.1), (9, 1.0), (69, 1.0), (85, 0.51), (100, 0.02)])
 def test_the_rate_rises_stays_and_falls(step, factor):
     assert decayed(step, 100, 10, 0.3) == pytest.approx(factor, abs=1e-6)
-
-
-def test_binary_codes_are_signs_with_a_gradient():
-    hidden = torch.tensor([-2.0, -0.1, 0.0, 0.3], requires_grad=True)
-    signs = binary(hidden)
-    assert signs.tolist() == [-1, -1, -1, 1]
-    signs.sum().backward()
-    assert torch.allclose(hidden.grad, 1 - torch.tanh(hidden.detach()) ** 2)
-
-
-def test_the_tokenizer_learns_pictures(tmp_path):
-    torch.manual_seed(0)
-    tokenizer = MagvitV2(8, (1, 2, 2), (0, 1, 1), (1, 1, 2), (0, 1, 1), z_channels=6, groups=4)
-    module = TokenizerPretraining(tokenizer, partial(AdamW, lr=3e-3), warmup=2)
-    data = ScenePictures(0, pool=64, batch=8)
-    running = trainer(tmp_path, 40)
-    running.fit(module, data)
-    assert float(running.callback_metrics["tokenizer/psnr"]) > 11
-
-
-def test_pictures_come_in_a_fixed_order_from_any_step_on():
-    data = ScenePictures(3, pool=12, batch=4)
-    data.setup("fit")
-    from unictk.datamodules.scenes import _Stream
-
-    whole = [batch[0] for batch, _ in zip(_Stream(data, 0), range(7), strict=False)]
-    later = [batch[0] for batch, _ in zip(_Stream(data, 4), range(3), strict=False)]
-    assert all(torch.equal(one, other) for one, other in zip(whole[4:], later, strict=True))
-    first = torch.cat(whole[:3]).sum((1, 2, 3)).tolist()
-    assert sorted(first) == sorted(torch.cat(whole[3:6]).sum((1, 2, 3)).tolist())
-    assert len(set(first)) > 6

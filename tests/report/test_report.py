@@ -55,7 +55,7 @@ def test_headline_shows_the_change(run_folder: Path) -> None:
     text = page_of(run_folder).text["scores"]
     assert re.search(r"unifybench/rec recognition: [^.]*0\.5 0\.500 0\.875 ▲ \+0\.375 40", text)
     assert re.search(r"unifybench/vqa [^.]* 0\.750 0\.667 ▼ −0\.083 6", text)
-    assert "sprites/qa – – – –" in text
+    assert "sprites/qa questions for an attribute: exact match – – – –" in text
     assert "unifybench/judge: oracle" in text
 
 

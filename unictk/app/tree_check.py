@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from unictk.app.benchmark_check import benchmark_and_judge
 from unictk.app.path_checks import MISSING, PATH_CHECKS, output_folder, starting_rows
 from unictk.app.schema import targets_in
 from unictk.app.specs import Spec, branches, describe, fits, show, wrong_value
+from unictk.app.task_check import benchmark_and_judge, stages_of_the_task
 from unictk.errors import UserError, nearest
 
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
@@ -43,6 +43,7 @@ class TreeCheck:
                 raise UserError(f"{name}: removed, but it is needed, expected {describe(fields[name])}")
         output_folder(plain["paths"]["output"])
         starting_rows(plain["rows"])
+        stages_of_the_task(plain)
         benchmark_and_judge(plain)
 
     def _value(self, key: str, value: Any, spec: Spec) -> None:

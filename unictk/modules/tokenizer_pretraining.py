@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import torch
@@ -14,7 +15,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from unictk.backbones.showo.magvit import MagvitV2
+from unictk.modules.code_alignment import CodeAlignment, Shown
 
+Weight = Annotated[float, Ge(0)]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
@@ -31,12 +34,24 @@ def decayed(step: int, steps: int, warmup: int, decay: float) -> float:
     return start * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
+@dataclass(frozen=True, slots=True)
+class AlignmentWeights:
+    """Weights of the readouts of :class:`~unictk.modules.code_alignment.CodeAlignment`; 0 for none."""
+
+    attributes: Weight = 1.0
+    character: Weight = 0.3
+    colour: Weight = 0.3
+    setting: Weight = 0.1
+
+
 class TokenizerPretraining(LightningModule):
-    """Reconstruct pictures through binary codes: L1 + L2, characters weighted.
+    """Reconstruct pictures through binary codes: L1 + L2, characters weighted; and align the codes.
 
     Args:
         tokenizer: trains in place.
         optimizer: makes the optimizer of its parameters.
+        alignment: readouts that train along.
+        weights: of the readouts' losses beside the reconstruction's.
         character_weight: weight of a pixel of a character; others weigh 1.
         entropy: weight of the bonus for bits that are 1 half of the time, per cell channel.
         warmup: steps of the linear start.
@@ -47,42 +62,44 @@ class TokenizerPretraining(LightningModule):
         self,
         tokenizer: MagvitV2,
         optimizer: MakeOptimizer,
+        alignment: CodeAlignment,
+        weights: AlignmentWeights | None = None,
         character_weight: Annotated[float, Gt(0)] = 4.0,
-        entropy: Annotated[float, Ge(0)] = 0.02,
+        entropy: Weight = 0.02,
         warmup: Annotated[int, Ge(0)] = 100,
         decay: Annotated[float, Interval(ge=0, le=1)] = 1.0,
     ) -> None:
         super().__init__()
-        self.tokenizer = tokenizer.requires_grad_(True)
+        self.tokenizer, self.alignment = tokenizer.requires_grad_(True), alignment
         self.make_optimizer = optimizer
+        self.weights = asdict(weights or AlignmentWeights())
         self.character_weight, self.entropy = character_weight, entropy
         self.warmup, self.decay = warmup, decay
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Weighted mean of absolute and squared differences, pixels in [-1, 1]."""
-        pixels, characters = batch
+    def training_step(self, batch: tuple[Tensor, Shown], batch_idx: int) -> Tensor:
+        """Weighted mean of absolute and squared differences, pixels in [-1, 1], and the readouts' losses."""
+        pixels, shown = batch
         wanted = pixels.float() / 127.5 - 1
         hidden = self.tokenizer.encode(wanted).float()
-        made = self.tokenizer.decoder(binary(hidden)).float()
-        weight = 1 + (self.character_weight - 1) * characters[:, None].float()
+        code = binary(hidden)
+        made = self.tokenizer.decoder(code).float()
+        weight = 1 + (self.character_weight - 1) * shown.anybody[:, None].float()
         wrong = (made - wanted).abs()
-        loss = (weight * (wrong + wrong.square())).sum() / (3 * weight.sum())
+        drawn = (weight * (wrong + wrong.square())).sum() / (3 * weight.sum())
         usage = torch.tanh(hidden).mean((0, 2, 3))
+        read = self.alignment(code, wanted, weight, shown)
+        loss = drawn + self.entropy * usage.square().mean()
+        loss = loss + sum(value * read[name] for name, value in self.weights.items())
         with torch.no_grad():
             noise = (wrong / 2).square().mean()
-            self.log_dict(
-                {
-                    "tokenizer/psnr": -10 * noise.log10(),
-                    "tokenizer/loss": loss,
-                    "tokenizer/bias": usage.abs().max(),
-                },
-                prog_bar=True,
-            )
-        return loss + self.entropy * usage.square().mean()
+            told = {"psnr": -10 * noise.log10(), "loss": drawn, "bias": usage.abs().max(), **read}
+            for name, value in told.items():
+                self.log(f"tokenizer/{name}", value.detach(), prog_bar=name in ("psnr", "loss", "attributes"))
+        return loss
 
     def configure_optimizers(self) -> Any:
         """The optimizer with its one fall at the end."""
-        optimizer = self.make_optimizer(self.tokenizer.parameters())
+        optimizer = self.make_optimizer(self.parameters())
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = LambdaLR(optimizer, lambda step: decayed(step, steps, self.warmup, self.decay))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

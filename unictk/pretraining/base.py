@@ -29,7 +29,7 @@ class Part(Protocol):
         ...
 
     def write(self, folder: Path) -> dict[str, float]:
-        """Write the finished weights below ``folder`` (after :meth:`begin`); what they measure, if anything."""
+        """Write the finished weights below ``folder``, after :meth:`begin`; what was measured of them."""
         ...
 
     def read(self, folder: Path, backbone: Backbone) -> None:

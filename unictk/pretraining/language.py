@@ -107,12 +107,13 @@ class LanguagePart:
             raise RuntimeError("the language model has not begun")
         showo, known = cast(Showo, self._module.backbone), self._module.known
         fold_codes(showo)
+        showo.network.plain_blocks()  # sampling has other shapes at every step
         showo.requires_grad_(False).eval()
         showo.attach([])
         phi = showo.network.phi
         write_published(folder / FOLDER, halved(phi.state_dict()), phi.config.to_dict())
         save_known(folder / KNOWN_ROWS, known.table.detach()[: self.kept], known.sizes)
-        self.read(folder, showo)
+        self.read(folder, self._module.backbone)
         return {}
 
     def read(self, folder: Path, backbone: Backbone) -> None:

@@ -7,29 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from unictk.records import ItemRecord
+from unictk.report.meanings import MEANING
 from unictk.report.sources import in_order
 
 BASE = "base"
-
-MEANING = {
-    "unifybench/rec": "recognition: mean of positive recall and negative recall; chance 0.5",
-    "unifybench/rec_positive": "says yes to photos of the concept",
-    "unifybench/rec_random": "says no to unrelated photos",
-    "unifybench/rec_hard": "says no to look-alikes",
-    "unifybench/vqa": "questions answerable only from the image: exact match",
-    "unifybench/vqa_bleu": "the same questions: character BLEU",
-    "unifybench/text_qa": "facts asked in words never trained: exact match",
-    "unifybench/text_qa_bleu": "the same facts: character BLEU",
-    "unifybench/choice": "multiple choice: right letter",
-    "unifybench/clip_i": "generated pictures against real ones",
-    "unifybench/clip_t": "generated pictures against their prompt",
-    "unifybench/face": "face similarity, where a face was found",
-    "unifybench/face_detected": "share of pictures with a face",
-    "unifybench/concept_attributes": "the concept's looks are drawn right",
-    "unifybench/knowledge": "a fact the prompt only implies is drawn",
-    "unifybench/knowledge_replay": "the same after recalling the fact first",
-}
-
 
 LOSSES = {
     "loss": "weighted loss",

@@ -167,6 +167,11 @@ class ShowoNetwork(nn.Module):
         for layer in self.blocks:
             layer.compile()
 
+    def plain_blocks(self) -> None:
+        """Run each layer as it is written again."""
+        for layer in self.blocks:
+            layer._compiled_call_impl = None  # what Module.compile sets; torch has no public way back
+
 
 def _run_layer(
     layer: nn.Module, hidden: Tensor, mask: Tensor, rotary: Sequence[Tensor], cache: KeyValues | None

@@ -31,6 +31,7 @@ from unictk.samples import GeneratedImage, Image, Request, Text, View
 from unictk.sprites.asked import RELATIONS, Asked
 from unictk.sprites.grammar.descriptions import Detail, named, prompt, relations
 from unictk.sprites.grammar.verdicts import critique, redraw
+from unictk.sprites.lessons.parts import DETAILS
 from unictk.sprites.scenes import Scene
 from unictk.sprites.splits import identities_of, random_scene
 
@@ -40,9 +41,6 @@ BEST_PSNR = 100.0
 """Decibels of a perfect reconstruction, which has no finite ratio."""
 
 Measure = Callable[[Item, Verdict], Scores]
-
-DETAILS: tuple[Detail, ...] = (*("dense",) * 3, *("medium",) * 3, "short", "count", "negation")
-"""Kinds of prompts about as often as pretraining has them."""
 
 
 @dataclass(frozen=True, slots=True)

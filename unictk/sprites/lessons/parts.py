@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Sequence
 
 from unictk.samples import Sample, Segment, Text
-from unictk.sprites.asked import Asked
 from unictk.sprites.coded import Album, Coded
 from unictk.sprites.grammar.descriptions import HOLDS, Detail
 from unictk.sprites.grammar.questions import QA, attribute_question, comparison, counting
@@ -24,7 +23,8 @@ ROWS = {"identifier": 1, "shared": 16, "generation": 8, "understanding": 8}
 _FIRST = {"shared": 0, "generation": ROWS["shared"], "understanding": ROWS["shared"] + ROWS["generation"]}
 """Soft tokens count from the first behind the identifier."""
 
-Prompted = tuple[str, Asked]
+DETAILS: tuple[Detail, ...] = (*("dense",) * 3, *("medium",) * 3, "short", "count", "negation")
+"""Kinds of prompts that any scene can serve, as often as they are written."""
 
 
 def answered(chance: random.Random, before: Sequence[Segment], asked: Sequence[QA]) -> Sample:
@@ -52,7 +52,7 @@ def any_of(chance: random.Random, album: Album, pairs: float) -> Coded:
 
 def detail(chance: random.Random, scene: Scene) -> Detail:
     """A kind of prompt that the scene can serve."""
-    choices: list[Detail] = ["dense"] * 3 + ["medium"] * 3 + ["short", "count", "negation"]
+    choices: list[Detail] = [*DETAILS]
     if len(scene.characters) == 2:
         pair = scene.characters
         if any(holds(*pair) or holds(*pair[::-1]) for holds in HOLDS.values()):

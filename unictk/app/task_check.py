@@ -1,4 +1,4 @@
-"""Which task, benchmark and judge go together, told before anything is imported."""
+"""Which task, stages, benchmark and judge go together, told before anything is imported."""
 
 from __future__ import annotations
 
@@ -14,8 +14,29 @@ MODEL_BENCHMARKS = ("unictk.benchmarks.sprites.bench.SpritesBenchmark",)
 CONCEPT_BENCHMARKS = ("unictk.benchmarks.unifybench.UnifyBench",)
 """They evaluate a concept in a backbone."""
 
-MEASURE = "unictk.tasks.measure"
+MEASURE, PRETRAIN = "unictk.tasks.measure", "unictk.tasks.pretrain"
+ASK_A_MODEL = {MEASURE: "measure", PRETRAIN: "pretrain"}
+TRAIN = "unictk.tasks.train"
+CONCEPT_STAGES, PARTS = "unictk.modules.unictokens.", "unictk.pretraining."
 ASK_A_CONCEPT = {"unictk.tasks.train": "train", "unictk.tasks.evaluate": "evaluate"}
+
+
+def stages_of_the_task(plain: Mapping[str, Any]) -> None:
+    """Raises UserError where the task cannot train a stage; targets not known here are let through."""
+    task = _target(plain, "task")
+    for key, node in (plain.get("stages") or {}).items():
+        target = str(node.get("_target_", "")) if isinstance(node, Mapping) else ""
+        name = target.rpartition(".")[2]
+        if task == PRETRAIN and target.startswith(CONCEPT_STAGES):
+            raise UserError(
+                f"stages.{key}: {name} trains a concept, but task=pretrain trains parts of a model; "
+                f"nearest: experiment=pretrain/sprites"
+            )
+        if task == TRAIN and target.startswith(PARTS):
+            raise UserError(
+                f"stages.{key}: {name} is a part of pretraining, but task=train trains a concept; "
+                f"nearest: task=pretrain"
+            )
 
 
 def benchmark_and_judge(plain: Mapping[str, Any]) -> None:
@@ -27,11 +48,13 @@ def benchmark_and_judge(plain: Mapping[str, Any]) -> None:
             f"benchmark: {name} evaluates no concept, but task={ASK_A_CONCEPT[task]} asks about one; "
             f"nearest: task=measure, or benchmark=unifybench"
         )
-    if task != MEASURE:
+    if task not in ASK_A_MODEL or (task == PRETRAIN and not benchmark):
         return
     if not benchmark or benchmark in CONCEPT_BENCHMARKS:
         found = f"{name} evaluates a concept" if benchmark else "none measures nothing"
-        raise UserError(f"benchmark: {found}; task=measure needs one without; nearest: benchmark=sprites")
+        raise UserError(
+            f"benchmark: {found}; task={ASK_A_MODEL[task]} needs one without; nearest: benchmark=sprites"
+        )
     if benchmark in MODEL_BENCHMARKS and not _target(plain, "judge"):
         raise UserError(f"judge: null scores no drawings, but {name} has some; nearest: judge=oracle")
     known = plain["benchmark"].get("known")

@@ -1,0 +1,107 @@
+"""Parts of pretraining: what they write is what the backbone goes on with, and what it reads back."""
+
+from functools import partial
+
+import pytest
+import torch
+from lightning import Trainer
+from safetensors import safe_open
+from torch.optim import AdamW
+
+from unictk.backbones.showo.backbone import Showo
+from unictk.backbones.showo.layout import ShowoLayout
+from unictk.backbones.showo.magvit import MagvitV2
+from unictk.backbones.showo.network import phi_config
+from unictk.concepts.known_rows import load_known
+from unictk.pretraining.clip import ClipPart
+from unictk.pretraining.language import KNOWN_ROWS, LanguagePart
+from unictk.pretraining.tokenizer import TokenizerPart
+from unictk.sprites.coded import Sizes
+
+FEW = Sizes(singles=12, pairs=12, variants=8, spoilt=2, known=1, own=1, look_alikes=1)
+
+
+def showo(seed: int = 0, **weights: str) -> Showo:
+    tokenizer = MagvitV2(8, (1, 2, 2), (0, 1, 1), (1, 1, 2), (0, 1, 1), z_channels=12, groups=8)
+    layout = ShowoLayout(None, 48, 4, 4096, positions=640)
+    return Showo(
+        layout, phi_config(32, 1, 2, 64, max_position_embeddings=640), tokenizer, seed=seed, **weights
+    )
+
+
+def train(part, backbone, folder, steps: int = 2) -> None:
+    module, data = part.begin(backbone, 0, folder)
+    trainer = Trainer(
+        accelerator="cpu", max_steps=steps, max_epochs=-1, logger=False, enable_progress_bar=False,
+        enable_checkpointing=False, enable_model_summary=False, default_root_dir=folder,
+        precision=part.precision, gradient_clip_val=part.clip,
+    )  # fmt: skip
+    trainer.fit(module, data)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Tokenizer and language model after two steps each, and the backbone they were trained in."""
+    folder = tmp_path_factory.mktemp("pretraining")
+    backbone = showo()
+    tokenizer = TokenizerPart(partial(AdamW, lr=1e-3), pool=8, batch=4)
+    train(tokenizer, backbone, folder)
+    assert tokenizer.write(folder / "weights") == {}
+    language = LanguagePart(pictures=FEW, kept=3, slots=2)
+    before = backbone.network.phi.lm_head.weight.clone()
+    train(language, backbone, folder)
+    language.write(folder / "weights")
+    assert not torch.equal(before, backbone.network.phi.lm_head.weight)
+    return folder, backbone
+
+
+def assert_equal(one: Showo, other: Showo) -> None:
+    mine, its = one.state_dict(), other.state_dict()
+    assert mine.keys() == its.keys()
+    for name, value in mine.items():
+        assert torch.equal(value, its[name]), name
+
+
+def test_the_backbone_goes_on_with_what_was_written(weights):
+    folder, backbone = weights
+    read = showo(9, weights=str(folder / "weights/showo"), image_weights=str(folder / "weights/magvit"))
+    assert_equal(backbone, read)
+    assert not any(parameter.requires_grad for parameter in backbone.parameters())
+
+
+def test_a_part_that_is_done_is_read_back(weights):
+    folder, backbone = weights
+    other = showo(5)
+    TokenizerPart(partial(AdamW, lr=1e-3)).read(folder / "weights", other)
+    LanguagePart().read(folder / "weights", other)
+    assert_equal(backbone, other)
+
+
+def test_known_rows_and_weights_are_half_precision(weights):
+    folder, backbone = weights
+    known = load_known(folder / "weights" / KNOWN_ROWS, backbone.row_shape, backbone.fresh_rows)
+    assert [str(one) for one in known] == ["<c0>", "<c1>", "<c2>"]
+    for place in ("showo", "magvit"):
+        with safe_open(folder / f"weights/{place}/model.safetensors", "pt") as opened:
+            kinds = {opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118
+            assert "BF16" in kinds
+            assert "F32" not in kinds
+
+
+def test_the_album_is_kept_for_the_next_process(weights, monkeypatch):
+    folder, _ = weights
+    backbone = showo()
+    TokenizerPart(partial(AdamW, lr=1e-3)).read(folder / "weights", backbone)
+    part = LanguagePart(pictures=FEW, kept=3, slots=2)
+    _, lessons = part.begin(backbone, 0, folder)
+    monkeypatch.setattr("unictk.pretraining.language.make_album", lambda *_: pytest.fail("made again"))
+    kept = lessons.world
+    assert [len(group) for group in (kept.singles, kept.pairs, kept.variants, kept.spoilt)] == [12, 12, 8, 2]
+    assert kept.variants[0][1].scene.characters
+    assert len(kept.known) == len(kept.own) == len(kept.look_alikes) == 160
+
+
+def test_writing_before_training_is_refused(tmp_path):
+    for part in (TokenizerPart(partial(AdamW, lr=1e-3)), LanguagePart(), ClipPart()):
+        with pytest.raises(RuntimeError, match="has not begun"):
+            part.write(tmp_path)
