@@ -94,7 +94,7 @@ def test_generate_evaluate_and_export_a_saved_concept(
     assert [Image.open(path).size for path in pictures] == [(48, 48)] * 2
     run("task=evaluate", *common, "benchmark.max_new_tokens=4", f"paths.output={tmp_path}/e")
     metrics = read(only_run(tmp_path / "e") / "metrics.json")
-    assert metrics["unifybench/rec/n"] == 9
+    assert metrics["unifybench/rec/n"] == 21
     run("task=export", f"task.saved={saved}", f"paths.output={tmp_path}/x")
     published = only_run(tmp_path / "x") / "published"
     assert torch.load(published / "epoch_20_embed.pt", weights_only=True).shape == (33, 224)

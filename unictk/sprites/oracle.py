@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Picture = np.ndarray | PILImage.Image | Tensor
 
-UNREADABLE = 0.13
+UNREADABLE = 0.12
 """A picture of a larger residual than this is not a scene, and nothing in it counts as right."""
 
 _HOLDS = {"left": left_of, "above": above, "bigger": bigger}
