@@ -2,7 +2,7 @@
 
     python -m benchmarks.sprites_speed
 
-Loading is measured in fresh processes, after the imports; the rest in this one, interleaved, with two threads.
+Loading is measured in fresh processes, after the imports; the rest in this one, by turns, with two threads.
 Medians of five, with the least and the most.
 """
 

@@ -1,4 +1,4 @@
-"""The main job on a sprite concept, from the command line, and what is done with its result."""
+"""The main job on a real photo concept, from the command line, and what is done with its result."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_run_folder_of_the_contract(finished: tuple[Path, str]) -> None:
     for stage in ("s1", "s2", "s3"):
         assert metrics[f"{stage}/loss"] < metrics[f"{stage}/loss/base"], "same draws before and after"
     assert "showo_tiny" in printed
-    assert "sprite seed 0" in printed
+    assert "chelsea" in printed
     assert str(folder) in printed.replace("\n", "").replace("│", "").replace(" ", "")
     assert "it/s" not in printed, "plain lines where there is no terminal"
 
@@ -67,8 +67,8 @@ def test_the_concept_and_each_stage_of_it_are_saved(finished: tuple[Path, str]) 
     assert [len(row) for row in rows] == [17, 25, 33]
     assert torch.equal(load_file(folder / "concept/concept.safetensors")["input"], rows[2])
     about = read(folder / "concept/concept.json")
-    assert (about["name"], about["class_noun"], about["stage"]) == ("sprite0", "character", 3)
-    assert about["tokens"][:2] == ["<sprite0>", "<sprite0:0>"]
+    assert (about["name"], about["class_noun"], about["stage"]) == ("chelsea", "cat", 3)
+    assert about["tokens"][:2] == ["<chelsea>", "<chelsea:0>"]
 
 
 def test_the_same_request_is_done_already(finished: tuple[Path, str], cache: Path) -> None:
@@ -94,11 +94,11 @@ def test_generate_evaluate_and_export_a_saved_concept(
     assert [Image.open(path).size for path in pictures] == [(48, 48)] * 2
     run("task=evaluate", *common, "benchmark.max_new_tokens=4", f"paths.output={tmp_path}/e")
     metrics = read(only_run(tmp_path / "e") / "metrics.json")
-    assert metrics["unifybench/rec/n"] == 21
+    assert metrics["unifybench/rec/n"] == 9
     run("task=export", f"task.saved={saved}", f"paths.output={tmp_path}/x")
     published = only_run(tmp_path / "x") / "published"
     assert torch.load(published / "epoch_20_embed.pt", weights_only=True).shape == (33, 224)
-    run("task=adopt", f"task.published={published}", "task.name=sprite0", f"paths.output={tmp_path}/a")
+    run("task=adopt", f"task.published={published}", "task.name=chelsea", f"paths.output={tmp_path}/a")
     back = load_file(only_run(tmp_path / "a") / "concept/concept.safetensors")
     for name, tensor in load_file(saved / "concept.safetensors").items():
         assert torch.equal(back[name], tensor)
