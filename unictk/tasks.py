@@ -6,6 +6,8 @@ values.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +37,7 @@ Epoch = Annotated[int, Ge(0)]
 if TYPE_CHECKING:
     from unictk.app.folder import RunFolder
     from unictk.backbones.base import Backbone
-    from unictk.benchmarks.base import ModelBenchmark
+    from unictk.benchmarks.base import ModelBenchmark, Result
     from unictk.datamodules.concept_data import ConceptData
 
 
@@ -88,6 +90,7 @@ def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
         )
     backbone: Backbone = instantiate(cfg.backbone)
     weights = folder.directory("weights")
+    benchmark = None if cfg.benchmark is None else _model_benchmark(cfg, weights)
     for name in map(str, cfg.stages):
         part = instantiate(cfg.stages[name])
         if folder.stage_is_done(name):
@@ -96,16 +99,14 @@ def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
         folder.write_metrics(fit_part(cfg, folder, name, part, backbone))
         folder.write_metrics(part.write(weights))
         folder.stage_done(name)
-    if cfg.benchmark is not None:
-        _measured(cfg, folder, backbone, _model_benchmark(cfg, weights))
+    if benchmark is not None:
+        _measured(cfg, folder, backbone, benchmark)
     return {name: value for name, value in folder.metrics().items() if value is not None}
 
 
 def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]:
     """Ask a saved concept the benchmark's questions; what was answered before is not asked again."""
     from unictk.benchmarks.base import ModelBenchmark
-    from unictk.callbacks.meter import Meter
-    from unictk.records import FILE, merge_records, read_records
 
     if cfg.benchmark is None:
         raise UserError("benchmark: none evaluates nothing; choose one, for example benchmark=unifybench")
@@ -117,27 +118,8 @@ def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]
     data: ConceptData = instantiate(cfg.concept)
     backbone, concept = with_saved(cfg, saved)
     check_name(concept, data, "task.saved", saved)
-    records = folder.path / FILE
-    folder.stage_started("evaluate")
-    with Meter("evaluate", None) as meter:
-
-        def progress(answered: int, total: int) -> None:
-            meter.total = total
-            meter.show(answered)
-
-        result = benchmark.evaluate(
-            backbone,
-            concept,
-            data,
-            instantiate(cfg.sampling),
-            cfg.seed,
-            phase="evaluate",
-            done=read_records(records),
-            save=lambda new: merge_records(records, new),
-            progress=progress,
-        )
-    folder.write_metrics(result.metrics)
-    folder.stage_done("evaluate")
+    ask = partial(benchmark.evaluate, backbone, concept, data, instantiate(cfg.sampling), cfg.seed)
+    result = _recorded(folder, "evaluate", ask)
     write_report(folder, data.root)
     return dict(result.metrics)
 
@@ -166,34 +148,38 @@ def _model_benchmark(cfg: DictConfig, weights: Path | None = None) -> ModelBench
 def _measured(
     cfg: DictConfig, folder: RunFolder, backbone: Backbone, benchmark: ModelBenchmark
 ) -> dict[str, float]:
-    from unictk.callbacks.meter import Meter
-    from unictk.records import FILE, merge_records, read_records
     from unictk.report.terminal import print_scores
 
     judge = instantiate(OmegaConf.select(cfg, "judge"))
+    ask = partial(benchmark.evaluate, backbone, judge, instantiate(cfg.sampling), cfg.seed)
+    result = _recorded(folder, "measure", ask)
+    judged = f", judged by {judge.name}" if benchmark.needs_judge else ""
+    print_scores(f"{benchmark.name}{judged}", result.metrics)
+    return dict(result.metrics)
+
+
+def _recorded(folder: RunFolder, phase: str, ask: Callable[..., Result]) -> Result:
+    """Ask with a meter; every batch of answers is kept, and what was answered before is not asked again."""
+    from unictk.callbacks.meter import Meter
+    from unictk.records import FILE, merge_records, read_records
+
     records = folder.path / FILE
-    folder.stage_started("measure")
-    with Meter("measure", None) as meter:
+    folder.stage_started(phase)
+    with Meter(phase, None) as meter:
 
         def progress(answered: int, total: int) -> None:
             meter.total = total
             meter.show(answered)
 
-        result = benchmark.evaluate(
-            backbone,
-            judge,
-            instantiate(cfg.sampling),
-            cfg.seed,
-            phase="measure",
+        result = ask(
+            phase=phase,
             done=read_records(records),
             save=lambda new: merge_records(records, new),
             progress=progress,
         )
     folder.write_metrics(result.metrics)
-    folder.stage_done("measure")
-    judged = f", judged by {judge.name}" if benchmark.needs_judge else ""
-    print_scores(f"{benchmark.name}{judged}", result.metrics)
-    return dict(result.metrics)
+    folder.stage_done(phase)
+    return result
 
 
 def generate(cfg: DictConfig, folder: RunFolder, saved: str, prompt: str, count: Count) -> dict[str, float]:

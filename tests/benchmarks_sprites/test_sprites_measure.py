@@ -13,7 +13,7 @@ from unictk import tasks
 from unictk.app.folder import RunFolder, forget_decision
 from unictk.app.main import run
 from unictk.app.task_check import benchmark_and_judge
-from unictk.backbones.base import Reconstructs
+from unictk.backbones.base import Backbone
 from unictk.backbones.showo.backbone import Showo
 from unictk.backbones.showo.layout import ShowoLayout
 from unictk.backbones.showo.magvit import MagvitV2
@@ -41,7 +41,7 @@ def small_showo() -> Showo:
 def test_reconstruction_is_encoding_and_decoding():
     backbone = small_showo()
     shown = [Image(picture(1)), Image(picture(2)), Image(picture(1))]
-    assert isinstance(backbone, Reconstructs)
+    assert isinstance(backbone, Backbone)
     found = backbone.reconstruct(shown)
     codes, _ = backbone.encode(shown)
     for one, line in zip(found, codes, strict=True):

@@ -126,6 +126,20 @@ def test_recognition_is_balanced_and_true(album):
     assert 0.35 < yes / (yes + no) < 0.65
 
 
+def test_claims_are_true_of_the_definition_and_balanced(album):
+    yes = no = checked = 0
+    for sample in lessons("claims", album, 200):
+        told, _ = sample.segments[0].text.split("\n")
+        for asked, answer in zip(sample.segments[0::2], sample.segments[1::2], strict=True):
+            right = answer.text == "Yes."
+            yes, no = yes + right, no + (not right)
+            if found := re.search(r"(\w+) (eyes|ears)\b", asked.text.split("\n")[-1]):
+                assert (found.group() in told) == right, (told, asked.text)
+                checked += 1
+    assert 0.45 < yes / (yes + no) < 0.55
+    assert checked > 100
+
+
 def test_soft_tokens_come_in_the_sizes_a_concept_may_have(album):
     seen = set()
     for sample in lessons("drawing_known", album, 200):

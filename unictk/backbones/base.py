@@ -99,6 +99,10 @@ class Backbone(Protocol):
         """Per request, n pictures from coarse to final; the last equals ``generate_images``."""
         ...
 
+    def reconstruct(self, images: Sequence[Image]) -> list[GeneratedImage]:
+        """Each picture through the tokenizer or autoencoder and back: the best that could be drawn of it."""
+        ...
+
     def prepare(self, images: Sequence[Image]) -> None:
         """Compute once what training on these pictures needs again and again (codes, latents)."""
         ...
@@ -122,13 +126,4 @@ class Backbone(Protocol):
 
     def blocks(self) -> Sequence[nn.Module]:
         """Units to shard, checkpoint and compile."""
-        ...
-
-
-@runtime_checkable
-class Reconstructs(Protocol):
-    """What a backbone adds whose pictures pass through a tokenizer or an autoencoder of its own."""
-
-    def reconstruct(self, images: Sequence[Image]) -> list[GeneratedImage]:
-        """Each picture encoded and decoded again: the best that the backbone could draw of it."""
         ...

@@ -1,8 +1,7 @@
 """Readouts that align look-up-free codes with what a picture shows, simple enough for a transformer to find.
 
-Without them a code means something only among its neighbours: a language model that read such codes of the
-sprites world still could not tell a character's colour after a thousand steps. The readouts serve training
-only and are thrown away.
+Without them a code may mean something only among its neighbours, which a language model learns too slowly.
+The readouts serve training only and are thrown away.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class LanguagePart:
 
     def __init__(
         self,
-        steps: Annotated[int, Ge(1)] = 6000,
+        steps: Annotated[int, Ge(1)] = 5000,
         slots: Annotated[int, Ge(2)] = 6,
         kept: Annotated[int, Ge(1)] = 24,
         pictures: Sizes | None = None,
@@ -107,7 +107,6 @@ class LanguagePart:
             raise RuntimeError("the language model has not begun")
         showo, known = cast(Showo, self._module.backbone), self._module.known
         fold_codes(showo)
-        showo.network.plain_blocks()  # sampling has other shapes at every step
         showo.requires_grad_(False).eval()
         showo.attach([])
         phi = showo.network.phi
@@ -118,6 +117,8 @@ class LanguagePart:
 
     def read(self, folder: Path, backbone: Backbone) -> None:
         """Into the backbone's network."""
-        phi = cast(Showo, backbone).network.phi
+        network = cast(Showo, backbone).network
+        network.plain_blocks()  # compiled ones would be compiled anew for every shape of sampling
+        phi = network.phi
         shapes = {name: tuple(tensor.shape) for name, tensor in phi.state_dict().items()}
         phi.load_state_dict(load_language(folder / FOLDER, shapes))

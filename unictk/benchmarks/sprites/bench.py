@@ -66,7 +66,7 @@ class SpritesBenchmark:
     ) -> Result:
         """Ask what ``done`` does not answer yet for this phase, and score everything.
 
-        No concept stays attached. A backbone that reconstructs nothing has no ``tokenizer`` metrics.
+        No concept stays attached.
 
         Raises:
             WeightsError: the known characters' file is missing, damaged, or of another backbone.

@@ -8,7 +8,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from unictk.backbones.base import Reconstructs
 from unictk.benchmarks.sprites.items import (
     PHRASING,
     WORLD,
@@ -156,14 +155,13 @@ class Reconstructions:
     """Scenes through the image tokenizer and back, read by the oracle."""
 
     asking: Asking
-    backbone: Reconstructs
     items: Sequence[Item]
     concepts: Sequence[ConceptTokens] = ()
 
     def ask(self, items: Sequence[Item]) -> list[str]:
         """Verdicts on the reconstructions, and how near each is to its picture in decibels."""
         shown = [image for item in items for image in item.segments if isinstance(image, Image)]
-        back = self.backbone.reconstruct(shown)
+        back = self.asking.backbone.reconstruct(shown)
         verdicts = judged(ORACLE, items, back)
         side = self.asking.backbone.layout.image_size
         found = zip(verdicts, shown, back, strict=True)
@@ -176,14 +174,8 @@ class Reconstructions:
 
 
 def reconstructions(asking: Asking, scale: Scale) -> list[Reconstructions]:
-    """Scenes of one and two characters by turns; none when the backbone reconstructs nothing."""
-    if not isinstance(asking.backbone, Reconstructs):
-        return []
-    return [
-        Reconstructions(
-            asking, asking.backbone, made("tokenizer", many(300, scale), asking.seed, _reconstructed)
-        )
-    ]
+    """Scenes of one and two characters by turns."""
+    return [Reconstructions(asking, made("tokenizer", many(300, scale), asking.seed, _reconstructed))]
 
 
 def _reconstructed(chance: random.Random, number: int) -> Item:

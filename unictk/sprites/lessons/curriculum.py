@@ -14,6 +14,7 @@ WRITERS: Mapping[str, Writer] = {
     "drawing": looking.drawing,
     "recognition": personal.recognition,
     "telling_apart": personal.telling_apart,
+    "claims": personal.claims,
     "facts": personal.facts,
     "drawing_known": personal.drawing_known,
     "drawing_defined": personal.drawing_defined,
@@ -24,18 +25,19 @@ WRITERS: Mapping[str, Writer] = {
 }
 
 SHARES: Mapping[str, int] = {
-    "mixed": 4,
-    "drill": 4,
-    "caption": 2,
+    "mixed": 6,
+    "drill": 5,
+    "caption": 5,
     "drawing": 9,
     "recognition": 4,
     "telling_apart": 2,
-    "facts": 5,
+    "claims": 5,
+    "facts": 3,
     "drawing_known": 3,
     "drawing_defined": 2,
     "comparing": 3,
     "judging": 3,
-    "proposing": 6,
+    "proposing": 4,
     "reflecting": 3,
 }
 """Samples of each kind in a step that has it."""
@@ -44,12 +46,13 @@ BY_TURNS = ("comparing", "judging", "proposing", "reflecting")
 """One of these a step; all the others are in every step."""
 
 WEIGHTS: Mapping[str, float] = {
-    "mixed": 0.5,
+    "mixed": 1.5,
     "drill": 2.0,
-    "caption": 0.5,
+    "caption": 1.0,
     "drawing": 1.0,
     "recognition": 1.0,
     "telling_apart": 1.0,
+    "claims": 2.0,
     "facts": 0.5,
     "drawing_known": 0.3,
     "drawing_defined": 0.2,
@@ -58,4 +61,5 @@ WEIGHTS: Mapping[str, float] = {
     "proposing": 0.3,
     "reflecting": 0.3,
 }
-"""Weight of each kind's mean losses. Equality ("is it red?") is learnt last and weighs most."""
+"""Weight of each kind's mean losses. Equality ("is it red?") is learnt last and weighs most; whatever else
+teaches to see (questions, captions) comes before telling, or drawing alone shapes the first layers."""
