@@ -15,7 +15,7 @@ from unictk.sprites.grammar.parse import parse
 from unictk.sprites.grammar.selfplay import parse_proposal
 from unictk.sprites.grammar.verdicts import parse_verdict
 from unictk.sprites.known import known_characters
-from unictk.sprites.lessons.curriculum import BY_TURNS, SHARES, WEIGHTS, WRITERS
+from unictk.sprites.lessons.curriculum import SHARES, TURNS, WEIGHTS, WRITERS
 from unictk.sprites.lessons.parts import ROWS, SOFT
 from unictk.sprites.oracle import score
 from unictk.sprites.variants import fits_part
@@ -57,7 +57,9 @@ def lessons(kind: str, album: Album, count: int = 60):
 
 def test_every_kind_has_a_share_and_a_weight():
     assert set(WRITERS) == set(SHARES) == set(WEIGHTS)
-    assert set(BY_TURNS) < set(WRITERS)
+    in_turn = [kind for group in TURNS for kind in group]
+    assert len(set(in_turn)) == len(in_turn)
+    assert set(in_turn) < set(WRITERS)
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -138,6 +140,24 @@ def test_claims_are_true_of_the_definition_and_balanced(album):
                 checked += 1
     assert 0.45 < yes / (yes + no) < 0.55
     assert checked > 100
+
+
+def test_sentences_and_words_are_compared_rightly(album):
+    for sample in lessons("words", album):
+        for asked, answer in zip(sample.segments[0::2], sample.segments[1::2], strict=True):
+            one, other = re.fullmatch(r"Is (.+) the same as (.+)\?", asked.text).groups()
+            assert answer.text == ("Yes." if one == other else "No.")
+    right = 0
+    for sample in lessons("statements", album):
+        for asked, answer in zip(sample.segments[0::2], sample.segments[1::2], strict=True):
+            said, claimed = asked.text.split(". ", 1)
+            value = said.split()[-2:]
+            if value[-1] in ("eyes", "ears"):
+                right += 1
+                assert (answer.text == "Yes.") == (
+                    re.findall(r"\w+ (?:eyes|ears)", claimed) == [" ".join(value)]
+                )
+    assert right > 50
 
 
 def test_soft_tokens_come_in_the_sizes_a_concept_may_have(album):

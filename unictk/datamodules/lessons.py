@@ -30,7 +30,7 @@ class Lessons(LightningDataModule):
         known: how many known concepts there are.
         slots: how many of them sit in slots at a time.
         seed: of everything.
-        by_turns: kinds of which each step has one, in turn.
+        turns: groups of kinds; of each group a step has one, in turn.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class Lessons(LightningDataModule):
         known: int,
         slots: int,
         seed: int,
-        by_turns: Sequence[str] = (),
+        turns: Sequence[Sequence[str]] = (),
     ) -> None:
         super().__init__()
         self.layout, self.make_world, self.writers = layout, make_world, dict(writers)
         self.shares = {kind: count for kind, count in shares.items() if count}
-        self.known, self.slots, self.seed, self.by_turns = known, slots, seed, tuple(by_turns)
+        self.known, self.slots, self.seed, self.turns = known, slots, seed, turns
 
     @cached_property
     def world(self) -> Any:
@@ -59,9 +59,9 @@ class Lessons(LightningDataModule):
         chance = random.Random(seed_of(self.seed, "lessons", number))
         seated = tuple(chance.sample(range(self.known), self.slots)) if self.slots else ()
         batches = {}
-        turn = self.by_turns[number % len(self.by_turns)] if self.by_turns else None
+        waiting = {kind for group in self.turns for kind in group if kind != group[number % len(group)]}
         for kind, count in self.shares.items():
-            if kind in self.by_turns and kind != turn:
+            if kind in waiting:
                 continue
             samples = [self.writers[kind](chance, self.world, seated) for _ in range(count)]
             batches[kind] = self.layout.collate(samples)

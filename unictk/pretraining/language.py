@@ -21,7 +21,7 @@ from unictk.pretraining.files import halved
 from unictk.sprites.album_file import kept_album
 from unictk.sprites.coded import Album, Sizes, make_album
 from unictk.sprites.known import KNOWN
-from unictk.sprites.lessons.curriculum import BY_TURNS, SHARES, WEIGHTS, WRITERS
+from unictk.sprites.lessons.curriculum import SHARES, TURNS, WEIGHTS, WRITERS
 from unictk.sprites.lessons.parts import ROWS
 
 FOLDER = "showo"
@@ -97,9 +97,7 @@ class LanguagePart:
                 lambda: make_album(tokenizer.codes, tokenizer.decode, seed, self.pictures),
             )
 
-        return self._module, Lessons(
-            backbone.layout, album, WRITERS, SHARES, KNOWN, self.slots, seed, BY_TURNS
-        )
+        return self._module, Lessons(backbone.layout, album, WRITERS, SHARES, KNOWN, self.slots, seed, TURNS)
 
     def write(self, folder: Path) -> dict[str, float]:
         """Model and known rows, bf16; the backbone goes on with what is kept."""

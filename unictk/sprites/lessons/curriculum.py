@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from unictk.sprites.lessons import looking, personal, roles
+from unictk.sprites.lessons import equality, looking, personal, roles
 from unictk.sprites.lessons.parts import Writer
 
 WRITERS: Mapping[str, Writer] = {
@@ -14,7 +14,9 @@ WRITERS: Mapping[str, Writer] = {
     "drawing": looking.drawing,
     "recognition": personal.recognition,
     "telling_apart": personal.telling_apart,
-    "claims": personal.claims,
+    "words": equality.words,
+    "statements": equality.statements,
+    "claims": equality.claims,
     "facts": personal.facts,
     "drawing_known": personal.drawing_known,
     "drawing_defined": personal.drawing_defined,
@@ -31,6 +33,8 @@ SHARES: Mapping[str, int] = {
     "drawing": 9,
     "recognition": 4,
     "telling_apart": 2,
+    "words": 4,
+    "statements": 5,
     "claims": 5,
     "facts": 3,
     "drawing_known": 3,
@@ -42,8 +46,8 @@ SHARES: Mapping[str, int] = {
 }
 """Samples of each kind in a step that has it."""
 
-BY_TURNS = ("comparing", "judging", "proposing", "reflecting")
-"""One of these a step; all the others are in every step."""
+TURNS = (("words", "statements"), ("comparing", "judging", "proposing", "reflecting"))
+"""Of each of these groups a step has one kind, in turn; all the others are in every step."""
 
 WEIGHTS: Mapping[str, float] = {
     "mixed": 1.5,
@@ -52,6 +56,8 @@ WEIGHTS: Mapping[str, float] = {
     "drawing": 1.0,
     "recognition": 1.0,
     "telling_apart": 1.0,
+    "words": 1.0,
+    "statements": 2.0,
     "claims": 2.0,
     "facts": 0.5,
     "drawing_known": 0.3,

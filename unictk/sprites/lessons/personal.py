@@ -20,8 +20,6 @@ from unictk.sprites.variants import look_alike
 
 PART: Part = "pretraining"
 TRAINING: Phrasing = "training"
-CLAIMS = 8
-"""Claims about somebody in one sample."""
 
 
 def recognition(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
@@ -59,19 +57,6 @@ def telling_apart(chance: random.Random, album: Album, seated: tuple[int, ...]) 
         told = knowledge.definition(chance, name, words, None, TRAINING)
         asked.append(QA(f"{told}\n{one.question}", one.answer, one.kind))
     return answered(chance, [coded.image()], asked)
-
-
-def claims(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
-    """Somebody defined in words and claims about it, half of them off in one value.
-
-    Equality is learnt here first, where nothing has to be seen, and then carried over to pictures.
-    """
-    name, identity, told = chance.choice(NAMES), _anybody(chance), chance.choice(facts_of(PART))
-    asked = [_claim(chance, name, identity, told) for _ in range(CLAIMS)]
-    words = knowledge.definition(chance, name, identity, told, TRAINING)
-    return answered(
-        chance, [], [QA(f"{words}\n{asked[0].question}", asked[0].answer, asked[0].kind), *asked[1:]]
-    )
 
 
 def facts(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
@@ -159,13 +144,6 @@ def _asked(chance: random.Random, name: str, identity: Identity, told: Facts) ->
         return knowledge.fact_yes_no(chance, name, told, truth, TRAINING)
     if draw < 0.8:
         return knowledge.looks_question(chance, name, identity, TRAINING)
-    return knowledge.looks_yes_no(chance, name, identity, truth, TRAINING)
-
-
-def _claim(chance: random.Random, name: str, identity: Identity, told: Facts) -> QA:
-    truth = chance.random() < 0.5
-    if chance.random() < 0.5:
-        return knowledge.fact_yes_no(chance, name, told, truth, TRAINING)
     return knowledge.looks_yes_no(chance, name, identity, truth, TRAINING)
 
 
