@@ -132,3 +132,24 @@ def test_muon_and_adamw_step_as_they_do_alone():
 @pytest.mark.parametrize(("step", "factor"), [(0, 0.1), (9, 1.0), (69, 1.0), (85, 0.51), (100, 0.02)])
 def test_the_rate_rises_stays_and_falls(step, factor):
     assert decayed(step, 100, 10, 0.3) == pytest.approx(factor, abs=1e-6)
+
+
+def test_the_opening_and_the_turns_decide_what_a_step_has(layout_lessons):
+    kinds = ["".join(layout_lessons.step(number).batches) for number in range(6)]
+    assert kinds == ["one", "one", "onetwob", "onetwoa", "onetwob", "onetwoa"]
+
+
+@pytest.fixture
+def layout_lessons():
+    return Lessons(
+        make_showo().layout,
+        lambda: None,
+        dict.fromkeys(("one", "two", "a", "b"), answer),
+        dict.fromkeys(("one", "two", "a", "b"), 1),
+        known=1,
+        slots=0,
+        seed=0,
+        turns=[("b", "a")],
+        opening={"one": 2},
+        opening_steps=2,
+    )

@@ -147,17 +147,17 @@ def test_sentences_and_words_are_compared_rightly(album):
         for asked, answer in zip(sample.segments[0::2], sample.segments[1::2], strict=True):
             one, other = re.fullmatch(r"Is (.+) the same as (.+)\?", asked.text).groups()
             assert answer.text == ("Yes." if one == other else "No.")
-    right = 0
+    checked = 0
     for sample in lessons("statements", album):
+        said = ""
         for asked, answer in zip(sample.segments[0::2], sample.segments[1::2], strict=True):
-            said, claimed = asked.text.split(". ", 1)
-            value = said.split()[-2:]
-            if value[-1] in ("eyes", "ears"):
-                right += 1
-                assert (answer.text == "Yes.") == (
-                    re.findall(r"\w+ (?:eyes|ears)", claimed) == [" ".join(value)]
-                )
-    assert right > 50
+            if "\n" in asked.text:
+                said = asked.text.split("\n")[0]
+            claimed = asked.text.split("\n")[-1]
+            if found := re.search(r"\w+ (?:eyes|ears)\b", claimed):
+                assert (answer.text == "Yes.") == (found.group() in said), (said, claimed)
+                checked += 1
+    assert checked > 50
 
 
 def test_soft_tokens_come_in_the_sizes_a_concept_may_have(album):

@@ -31,6 +31,7 @@ class Lessons(LightningDataModule):
         slots: how many of them sit in slots at a time.
         seed: of everything.
         turns: groups of kinds; of each group a step has one, in turn.
+        opening: shares of the first ``opening_steps`` steps, in place of shares and turns.
     """
 
     def __init__(
@@ -43,11 +44,14 @@ class Lessons(LightningDataModule):
         slots: int,
         seed: int,
         turns: Sequence[Sequence[str]] = (),
+        opening: Mapping[str, int] | None = None,
+        opening_steps: int = 0,
     ) -> None:
         super().__init__()
         self.layout, self.make_world, self.writers = layout, make_world, dict(writers)
         self.shares = {kind: count for kind, count in shares.items() if count}
         self.known, self.slots, self.seed, self.turns = known, slots, seed, turns
+        self.opening, self.opening_steps = dict(opening or {}), opening_steps
 
     @cached_property
     def world(self) -> Any:
@@ -59,13 +63,16 @@ class Lessons(LightningDataModule):
         chance = random.Random(seed_of(self.seed, "lessons", number))
         seated = tuple(chance.sample(range(self.known), self.slots)) if self.slots else ()
         batches = {}
-        waiting = {kind for group in self.turns for kind in group if kind != group[number % len(group)]}
-        for kind, count in self.shares.items():
-            if kind in waiting:
-                continue
+        for kind, count in self._shares(number).items():
             samples = [self.writers[kind](chance, self.world, seated) for _ in range(count)]
             batches[kind] = self.layout.collate(samples)
         return Step(batches, seated)
+
+    def _shares(self, number: int) -> dict[str, int]:
+        if number < self.opening_steps:
+            return self.opening
+        waiting = {kind for group in self.turns for kind in group if kind != group[number % len(group)]}
+        return {kind: count for kind, count in self.shares.items() if kind not in waiting}
 
     def train_dataloader(self) -> DataLoader[Step]:
         """Endless steps, from the trainer's step on."""

@@ -21,7 +21,7 @@ from unictk.pretraining.files import halved
 from unictk.sprites.album_file import kept_album
 from unictk.sprites.coded import Album, Sizes, make_album
 from unictk.sprites.known import KNOWN
-from unictk.sprites.lessons.curriculum import SHARES, TURNS, WEIGHTS, WRITERS
+from unictk.sprites.lessons.curriculum import OPENING, SHARES, TURNS, WEIGHTS, WRITERS
 from unictk.sprites.lessons.parts import ROWS
 
 FOLDER = "showo"
@@ -39,6 +39,7 @@ class LanguagePart:
 
     Args:
         steps: optimizer steps.
+        opening: of them, the first ones, which have lessons of equality only.
         slots: known characters that are seated in a step.
         kept: known characters whose rows are written.
         pictures: of each kind that the lessons are drawn from.
@@ -53,6 +54,7 @@ class LanguagePart:
     def __init__(
         self,
         steps: Annotated[int, Ge(1)] = 5000,
+        opening: Annotated[int, Ge(0)] = 1000,
         slots: Annotated[int, Ge(2)] = 6,
         kept: Annotated[int, Ge(1)] = 24,
         pictures: Sizes | None = None,
@@ -63,7 +65,8 @@ class LanguagePart:
         clip: Annotated[float, Gt(0)] = 1.0,
         precision: Precision = "bf16-mixed",
     ) -> None:
-        self.steps, self.slots, self.kept, self.pictures = steps, slots, kept, pictures or Sizes()
+        self.steps, self.opening, self.slots, self.kept = steps, opening, slots, kept
+        self.pictures = pictures or Sizes()
         self.lr, self.table_lr, self.warmup, self.decay = lr, table_lr, warmup, decay
         self.clip, self.precision = clip, precision
         self._module: LanguagePretraining | None = None
@@ -97,7 +100,18 @@ class LanguagePart:
                 lambda: make_album(tokenizer.codes, tokenizer.decode, seed, self.pictures),
             )
 
-        return self._module, Lessons(backbone.layout, album, WRITERS, SHARES, KNOWN, self.slots, seed, TURNS)
+        return self._module, Lessons(
+            layout=backbone.layout,
+            make_world=album,
+            writers=WRITERS,
+            shares=SHARES,
+            known=KNOWN,
+            slots=self.slots,
+            seed=seed,
+            turns=TURNS,
+            opening=OPENING,
+            opening_steps=self.opening,
+        )
 
     def write(self, folder: Path) -> dict[str, float]:
         """Model and known rows, bf16; the backbone goes on with what is kept."""

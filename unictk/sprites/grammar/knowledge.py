@@ -120,7 +120,13 @@ def fact_question(chance: random.Random, name: str, facts: Facts, phrasing: Phra
 
 def fact_yes_no(chance: random.Random, name: str, facts: Facts, truth: bool, phrasing: Phrasing) -> QA:
     """A claim about one fact, true or with another value; ``kind`` is ``fact equality/`` and which."""
-    about = chance.choice(tuple(CLAIMS))
+    return fact_claim(chance, name, facts, chance.choice(tuple(CLAIMS)), truth, phrasing)
+
+
+def fact_claim(
+    chance: random.Random, name: str, facts: Facts, about: str, truth: bool, phrasing: Phrasing
+) -> QA:
+    """A claim about the fact ``about``."""
     value = asdict(facts)[about]
     if not truth:
         value = chance.choice([other for other in CHOICES[about] if other != value])
@@ -139,7 +145,13 @@ def looks_question(chance: random.Random, name: str, identity: Identity, phrasin
 
 def looks_yes_no(chance: random.Random, name: str, identity: Identity, truth: bool, phrasing: Phrasing) -> QA:
     """A claim about the identity, asked without a picture; ``kind`` is ``looks equality/`` and which."""
-    about = chance.choice(LOOKS)
+    return looks_claim(chance, name, identity, chance.choice(LOOKS), truth, phrasing)
+
+
+def looks_claim(
+    chance: random.Random, name: str, identity: Identity, about: str, truth: bool, phrasing: Phrasing
+) -> QA:
+    """A claim about the identity's ``about``."""
     value = getattr(identity, about)
     if not truth:
         value = chance.choice([other for other in IDENTITY[about] if other != value])

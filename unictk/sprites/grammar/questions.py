@@ -183,6 +183,15 @@ def equality(chance: random.Random, scene: Scene, truth: bool, phrasing: Phrasin
     return claim_question(chance, scene, index, about, who, truth, phrasing)
 
 
+def value_then_claim(chance: random.Random, scene: Scene, truth: bool, phrasing: Phrasing) -> list[QA]:
+    """A value and then a claim about the same: a step on the way to claims alone."""
+    index, about, who = _subject(chance, scene, tuple(VALUES))
+    return [
+        value_question(chance, scene, index, about, who, phrasing),
+        claim_question(chance, scene, index, about, who, truth, phrasing),
+    ]
+
+
 def claim_question(
     chance: random.Random, scene: Scene, index: int, about: str, who: str, truth: bool, phrasing: Phrasing
 ) -> QA:

@@ -46,6 +46,9 @@ SHARES: Mapping[str, int] = {
 }
 """Samples of each kind in a step that has it."""
 
+OPENING: Mapping[str, int] = {"words": 4, "statements": 5, "claims": 6, "drill": 6, "caption": 2}
+"""Samples of each kind in one of the first steps: beside all other lessons equality is not found at all."""
+
 TURNS = (("words", "statements"), ("comparing", "judging", "proposing", "reflecting"))
 """Of each of these groups a step has one kind, in turn; all the others are in every step."""
 

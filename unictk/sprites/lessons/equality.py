@@ -16,7 +16,7 @@ from unictk.sprites.grammar import knowledge
 from unictk.sprites.grammar.knowledge import CLAIMS, NAMES
 from unictk.sprites.grammar.phrases import PLACES, Phrasing, sentence
 from unictk.sprites.grammar.predicates import VALUES, stated
-from unictk.sprites.grammar.questions import QA, yes
+from unictk.sprites.grammar.questions import LOOKS, QA, yes
 from unictk.sprites.lessons.parts import answered
 from unictk.sprites.scenes import Identity
 from unictk.sprites.splits import FOODS, Facts, Part, facts_of, identities_of
@@ -46,31 +46,36 @@ def words(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sampl
 
 
 def statements(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
-    """A sentence about somebody and a claim that it makes true or false, again and again."""
-    asked = []
-    for _ in range(SENTENCES):
+    """One to four sentences about somebody and claims that they make true or false, again and again."""
+    asked: list[QA] = []
+    while len(asked) < SENTENCES:
         name, identity, told = chance.choice(NAMES), *_somebody(chance)
-        one = claim(chance, name, identity, told)
-        said = sentence(_said(one.kind.split("/")[1], name, identity, told))
-        asked.append(QA(f"{said}. {one.question}", one.answer, one.kind))
+        abouts = chance.sample((*LOOKS, *CLAIMS), chance.choice((1, 1, 2, 3, 4)))
+        said = " ".join(f"{sentence(_said(about, name, identity, told))}." for about in abouts)
+        first, *more = [
+            claim(chance, name, identity, told, about) for about in chance.sample(abouts, len(abouts))
+        ]
+        asked += [QA(f"{said}\n{first.question}", first.answer, first.kind), *more]
     return answered(chance, [], asked)
 
 
 def claims(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A whole definition and claims about it, half of them off in one value."""
     name, identity, told = chance.choice(NAMES), *_somebody(chance)
-    asked = [claim(chance, name, identity, told) for _ in range(ABOUT_ONE)]
+    asked = [
+        claim(chance, name, identity, told, about) for about in chance.sample((*LOOKS, *CLAIMS), ABOUT_ONE)
+    ]
     defined = knowledge.definition(chance, name, identity, told, TRAINING)
     first = QA(f"{defined}\n{asked[0].question}", asked[0].answer, asked[0].kind)
     return answered(chance, [], [first, *asked[1:]])
 
 
-def claim(chance: random.Random, name: str, identity: Identity, told: Facts) -> QA:
-    """A claim about looks or facts, true or off in one value."""
+def claim(chance: random.Random, name: str, identity: Identity, told: Facts, about: str) -> QA:
+    """A claim about an attribute or a fact, true or with another value."""
     truth = chance.random() < 0.5
-    if chance.random() < 0.5:
-        return knowledge.fact_yes_no(chance, name, told, truth, TRAINING)
-    return knowledge.looks_yes_no(chance, name, identity, truth, TRAINING)
+    if about in CLAIMS:
+        return knowledge.fact_claim(chance, name, told, about, truth, TRAINING)
+    return knowledge.looks_claim(chance, name, identity, about, truth, TRAINING)
 
 
 def _somebody(chance: random.Random) -> tuple[Identity, Facts]:

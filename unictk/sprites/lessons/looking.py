@@ -9,11 +9,11 @@ from unictk.sprites.coded import Album
 from unictk.sprites.grammar.captions import caption, free_caption
 from unictk.sprites.grammar.descriptions import prompt
 from unictk.sprites.grammar.pairs import pair_question
-from unictk.sprites.grammar.questions import yes_no
+from unictk.sprites.grammar.questions import QA, value_then_claim, yes_no
 from unictk.sprites.lessons.parts import answered, any_of, detail, question
 
-ROUNDS = 6
-"""Questions about one picture in one sample."""
+ROUNDS, CLAIMS = 6, 8
+"""Questions about one picture in one sample, and in a drill."""
 
 
 def mixed(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
@@ -23,9 +23,15 @@ def mixed(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sampl
 
 
 def drill(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
-    """A picture and yes-or-no questions only, half of them no: equality is the slow skill."""
+    """A picture and claims, half of them wrong; some follow a question for the value they are about."""
     coded = any_of(chance, album, 0.3)
-    asked = [yes_no(chance, coded.scene, chance.random() < 0.5, "training") for _ in range(ROUNDS)]
+    asked: list[QA] = []
+    while len(asked) < CLAIMS:
+        truth = chance.random() < 0.5
+        if chance.random() < 0.4:
+            asked += value_then_claim(chance, coded.scene, truth, "training")
+        else:
+            asked.append(yes_no(chance, coded.scene, truth, "training"))
     return answered(chance, [coded.image()], asked)
 
 
