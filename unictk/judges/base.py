@@ -25,13 +25,15 @@ class JudgeRequest:
     """A picture (3, H, W) of floats in [0, 1] that was drawn from ``prompt``.
 
     ``category`` is the prompt's, if it has one. ``expected`` is what the prompt asks, where whoever wrote the
-    prompt knows it; a judge that reads prompts itself does so only where it is None.
+    prompt knows it; a judge that reads prompts itself does so only where it is None. ``about`` is what a
+    judge must know beside the prompt: who a concept is, and which of its facts the prompt implies.
     """
 
     prompt: str
     image: Tensor
     category: str = ""
     expected: Asked | None = None
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
