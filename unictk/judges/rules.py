@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from unictk.judges.answers import AnswerRequest, Grade
 from unictk.metrics.answers import exact_match, normalise, yes_or_no
 
-EMPTY = frozenset(
-    """a an the is are was were be it its this that there of in on at to and or with has have do does""".split()  # noqa: SIM905
-)
+_EMPTY = "a an the is are was were be it its this that there of in on at to and or with has have do does"
+EMPTY = frozenset(_EMPTY.split())
 """Words that carry no content."""
 
 

@@ -17,8 +17,8 @@ def read_score(reply: str, highest: float) -> float | None:
     """The score from 0 to ``highest`` in a reply; None if there is none, or several, or one out of range.
 
     In this order: the ``score`` of the last JSON object that has one, a number that is the whole reply, a
-    ``score: 7`` or ``score: 7/10`` in prose. What is out of range, or out of another number of points, is not scaled:
-    the judge did not use the scale.
+    ``score: 7`` or ``score: 7/10`` in prose. What is out of range, or out of another number of points, is not
+    scaled: the judge did not use the scale.
     """
     found = [value["score"] for value in _objects(reply) if "score" in value]
     if found:
