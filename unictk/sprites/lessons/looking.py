@@ -18,7 +18,7 @@ ROUNDS, CLAIMS = 6, 8
 
 def mixed(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A picture and mixed questions: attributes, comparisons, counts."""
-    coded = any_of(chance, album, 0.4)
+    coded = any_of(chance, album, 0.5)
     return answered(chance, [coded.image()], [question(chance, coded.scene) for _ in range(ROUNDS)])
 
 
@@ -37,7 +37,7 @@ def drill(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sampl
 
 def captioning(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A picture and its one complete caption, or one of the prompts it fulfils."""
-    coded = any_of(chance, album, 0.35)
+    coded = any_of(chance, album, 0.5)
     if chance.random() < 0.75:
         return answered(chance, [coded.image()], [caption(chance, coded.scene, "training")])
     free = free_caption(chance, coded.scene, detail(chance, coded.scene), "training")
