@@ -80,8 +80,9 @@ def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     A part that an earlier process finished is read back; one that it began goes on from its last checkpoint.
 
     Raises:
-        UserError: nothing to train, or more than one device: every process would train on the same lessons.
+        UserError: nothing to train.
     """
+    from unictk.app.folder import process_rank
     from unictk.pretraining.run import fit_part
 
     if not cfg.stages:
@@ -96,11 +97,11 @@ def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
         if folder.stage_is_done(name):
             part.read(weights, backbone)
             continue
-        folder.write_metrics(fit_part(cfg, folder, name, part, backbone))
-        folder.write_metrics(part.write(weights))
+        folder.write_metrics(fit_part(cfg, folder, name, part, backbone, weights))
         folder.stage_done(name)
-    if benchmark is not None:
+    if benchmark is not None and process_rank() == 0:
         _measured(cfg, folder, backbone, benchmark)
+    write_report(folder)
     return {name: value for name, value in folder.metrics().items() if value is not None}
 
 

@@ -134,6 +134,28 @@ def test_the_rate_rises_stays_and_falls(step, factor):
     assert decayed(step, 100, 10, 0.3) == pytest.approx(factor, abs=1e-6)
 
 
+class Running:
+    """As much of a trainer as a step asks for."""
+
+    def __init__(self, world_size: int) -> None:
+        self.world_size = world_size
+
+
+def gradients(rank: int, ranks: int) -> list[torch.Tensor]:
+    module, lessons = parts(1)
+    module._trainer = Running(ranks)
+    module.log = lambda *_, **__: None
+    module.training_step(lessons.step(3, rank, ranks), 0).backward()
+    return [p.grad for p in module.parameters() if p.grad is not None]
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_shares_of_a_step_have_the_gradient_of_the_whole(ranks):
+    shares = [gradients(rank, ranks) for rank in range(ranks)]
+    for whole, *mine in zip(gradients(0, 1), *shares, strict=True):
+        assert torch.allclose(sum(mine) / ranks, whole, atol=1e-5)
+
+
 def test_the_opening_and_the_turns_decide_what_a_step_has(layout_lessons):
     kinds = ["".join(layout_lessons.step(number).batches) for number in range(6)]
     assert kinds == ["one", "one", "onetwob", "onetwoa", "onetwob", "onetwoa"]

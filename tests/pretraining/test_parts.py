@@ -47,10 +47,12 @@ def weights(tmp_path_factory):
     tokenizer = TokenizerPart(partial(AdamW, lr=1e-3), pool=8, batch=4)
     train(tokenizer, backbone, folder)
     assert tokenizer.write(folder / "weights") == {}
+    tokenizer.read(folder / "weights", backbone)
     language = LanguagePart(pictures=FEW, kept=3, slots=2)
     before = backbone.network.phi.lm_head.weight.clone()
     train(language, backbone, folder)
     language.write(folder / "weights")
+    language.read(folder / "weights", backbone)
     assert not torch.equal(before, backbone.network.phi.lm_head.weight)
     return folder, backbone
 

@@ -52,10 +52,13 @@ def test_parts_are_trained_kept_and_loaded(tmp_path: Path) -> None:
     assert "judged by oracle" in measured.stdout
 
 
-def test_several_devices_are_refused(tmp_path: Path) -> None:
-    done = run(*SMALL, "trainer.devices=2", f"paths.output={tmp_path}", code=2)
-    assert done.stderr.startswith("error: trainer.devices: 2")
-    assert done.stderr.count("\n") == 1
+@pytest.mark.slow
+def test_two_processes_share_the_work(tmp_path: Path) -> None:
+    run(*SMALL, "trainer.devices=2", "strategy=ddp", f"paths.output={tmp_path}")
+    status = read(only_run(tmp_path) / "status.json")
+    assert (status["state"], status["world_size"]) == ("done", 2)
+    assert {one["state"] for one in status["stages"].values()} == {"done"}
+    assert (only_run(tmp_path) / "report.html").is_file()
 
 
 PRETRAIN = "experiment=pretrain/sprites"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -58,14 +59,26 @@ class Lessons(LightningDataModule):
         """What the writers draw from."""
         return self.make_world()
 
-    def step(self, number: int) -> Step:
-        """The batches of step ``number``."""
+    def prepare_data(self) -> None:
+        """Make the world in one process; the others find it made."""
+        _ = self.world
+
+    def step(self, number: int, rank: int = 0, ranks: int = 1) -> Step:
+        """What process ``rank`` of ``ranks`` gets of step ``number``: every n-th sample of each kind.
+
+        All of them write all samples, so that the step is the same for any number of processes and each
+        knows the target counts of the whole.
+        """
         chance = random.Random(seed_of(self.seed, "lessons", number))
         seated = tuple(chance.sample(range(self.known), self.slots)) if self.slots else ()
         batches = {}
         for kind, count in self._shares(number).items():
             samples = [self.writers[kind](chance, self.world, seated) for _ in range(count)]
-            batches[kind] = self.layout.collate(samples)
+            if mine := samples[rank::ranks]:
+                batch, whole = self.layout.collate(mine), None
+                if ranks > 1:
+                    whole = self.layout.collate(samples).counts
+                batches[kind] = replace(batch, window=whole or batch.counts)
         return Step(batches, seated)
 
     def _shares(self, number: int) -> dict[str, int]:
@@ -76,16 +89,18 @@ class Lessons(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Step]:
         """Endless steps, from the trainer's step on."""
-        first = self.trainer.global_step if self.trainer else 0
-        return DataLoader(_Stream(self, first), batch_size=None)
+        first, rank, ranks = 0, 0, 1
+        if self.trainer:
+            first, rank, ranks = self.trainer.global_step, self.trainer.global_rank, self.trainer.world_size
+        return DataLoader(_Stream(self, first, rank, ranks), batch_size=None)
 
 
 class _Stream(IterableDataset[Step]):
-    def __init__(self, lessons: Lessons, first: int) -> None:
-        self.lessons, self.first = lessons, first
+    def __init__(self, lessons: Lessons, first: int, rank: int = 0, ranks: int = 1) -> None:
+        self.lessons, self.first, self.rank, self.ranks = lessons, first, rank, ranks
 
     def __iter__(self) -> Iterator[Step]:
         number = self.first
         while True:
-            yield self.lessons.step(number)
+            yield self.lessons.step(number, self.rank, self.ranks)
             number += 1

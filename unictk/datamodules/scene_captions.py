@@ -38,7 +38,8 @@ class SceneCaptions(LightningDataModule):
     """Step n is made from (seed, n) alone, so a resumed training goes on with the next step.
 
     Twins are two scenes that differ in one value, told by the same words but for that value: each is the
-    other's hard negative. All scenes are of the pretraining part. Every rank sees the same batches.
+    other's hard negative. All scenes are of the pretraining part. Each of several
+    processes gets every n-th picture of a batch.
 
     Args:
         seed: of everything.
@@ -79,8 +80,10 @@ class SceneCaptions(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Pair]:
         """Endless steps, from the trainer's step on."""
-        first = self.trainer.global_step if self.trainer else 0
-        return DataLoader(_Stream(self, first), batch_size=None)
+        first, rank, ranks = 0, 0, 1
+        if self.trainer:
+            first, rank, ranks = self.trainer.global_step, self.trainer.global_rank, self.trainer.world_size
+        return DataLoader(_Stream(self, first, rank, ranks), batch_size=None)
 
     def _scene(self, chance: random.Random) -> Scene:
         return random_scene(chance, "pretraining", 2 if chance.random() < self.couples else 1)
@@ -102,11 +105,12 @@ class SceneCaptions(LightningDataModule):
 
 
 class _Stream(IterableDataset[Pair]):
-    def __init__(self, data: SceneCaptions, first: int) -> None:
-        self.data, self.first = data, first
+    def __init__(self, data: SceneCaptions, first: int, rank: int = 0, ranks: int = 1) -> None:
+        self.data, self.first, self.rank, self.ranks = data, first, rank, ranks
 
     def __iter__(self) -> Iterator[Pair]:
         number = self.first
         while True:
-            yield self.data.step(number)
+            pixels, texts = self.data.step(number)
+            yield pixels[self.rank :: self.ranks], texts[self.rank :: self.ranks]
             number += 1

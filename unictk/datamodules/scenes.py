@@ -44,7 +44,8 @@ def visible(scene: Scene, index: int, picture: np.ndarray) -> np.ndarray:
 class ScenePictures(LightningDataModule):
     """Batches of (pixels (B, 3, 48, 48) uint8, what they show).
 
-    Batch n is the same whatever came before, so a resumed training goes on with the next batch.
+    Batch n is the same whatever came before, so a resumed training goes on with the next batch. Each of
+    several processes gets every n-th picture of it.
 
     Args:
         seed: of the scenes and of their order.
@@ -89,8 +90,10 @@ class ScenePictures(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Pictures]:
         """Endless batches, from the trainer's step on."""
-        step = self.trainer.global_step if self.trainer else 0
-        return DataLoader(_Stream(self, step), batch_size=None)
+        first, rank, ranks = 0, 0, 1
+        if self.trainer:
+            first, rank, ranks = self.trainer.global_step, self.trainer.global_rank, self.trainer.world_size
+        return DataLoader(_Stream(self, first, rank, ranks), batch_size=None)
 
     def shown(self, chosen: np.ndarray) -> Shown:
         """What the pictures of these places show."""
@@ -107,8 +110,8 @@ class ScenePictures(LightningDataModule):
 
 
 class _Stream(IterableDataset[Pictures]):
-    def __init__(self, data: ScenePictures, first: int) -> None:
-        self.data, self.first = data, first
+    def __init__(self, data: ScenePictures, first: int, rank: int = 0, ranks: int = 1) -> None:
+        self.data, self.first, self.rank, self.ranks = data, first, rank, ranks
 
     def __iter__(self) -> Iterator[Pictures]:
         data = self.data
@@ -119,7 +122,7 @@ class _Stream(IterableDataset[Pictures]):
                 turn = step // per_turn
                 order = data.order(turn)
             begin = step % per_turn * data.batch
-            chosen = order[begin : begin + data.batch]
+            chosen = order[begin : begin + data.batch][self.rank :: self.ranks]
             pixels = torch.from_numpy(data.pixels[chosen]).permute(0, 3, 1, 2)
             yield pixels, data.shown(chosen)
             step += 1

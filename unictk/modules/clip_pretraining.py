@@ -62,6 +62,17 @@ class ClipPretraining(LightningModule):
         self.register_buffer("mean", mean.view(3, 1, 1), persistent=False)
         self.register_buffer("std", std.view(3, 1, 1), persistent=False)
 
+    def on_fit_start(self) -> None:
+        """The loss compares each picture with the texts of all processes, and each text with all pictures."""
+        from open_clip.loss import ClipLoss
+
+        self.criterion = ClipLoss(
+            local_loss=True,
+            gather_with_grad=True,
+            rank=self.global_rank,
+            world_size=self.trainer.world_size,
+        )
+
     def training_step(self, batch: tuple[Tensor, list[str]], batch_idx: int) -> Tensor:
         """The contrastive loss of pixels (B, 3, S, S) uint8 and their texts."""
         pixels, texts = batch

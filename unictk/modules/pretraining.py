@@ -22,6 +22,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from unictk.backbones.base import Backbone
 from unictk.concepts.slots import KnownConcepts
 from unictk.modules.muon import MuonAndAdamW
+from unictk.modules.normaliser import mean_over_window
 from unictk.modules.tokenizer_pretraining import decayed
 from unictk.samples import Batch
 
@@ -74,7 +75,10 @@ class LanguagePretraining(LightningModule):
             backbone.attach(known.slots)
 
     def training_step(self, batch: Step, batch_idx: int) -> Tensor:
-        """Sum over kinds of weight x (mean text loss + image_weight x mean image loss)."""
+        """Sum over kinds of weight x (mean text loss + image_weight x mean image loss).
+
+        Means are over the whole step: gradients are averaged over processes that have a share of it each.
+        """
         if self.known is not None:
             self.known.seat(batch.seated)
         total = torch.zeros((), device=self.device)
@@ -83,12 +87,11 @@ class LanguagePretraining(LightningModule):
         with parametrize.cached(), kernel:
             for kind, lessons in batch.batches.items():
                 found = self.backbone.loss(lessons)
-                text = found.text_sum / max(1, found.text_count)
-                image = found.image_sum / max(1, found.image_count)
-                total = total + self.weights.get(kind, 1.0) * (text + self.image_weight * image)
+                mean = mean_over_window(found, lessons.window, self.trainer.world_size, 1)
+                total = total + self.weights.get(kind, 1.0) * (mean.text + self.image_weight * mean.image)
                 for name, value, count in (
-                    ("text", text, found.text_count),
-                    ("image", image, found.image_count),
+                    ("text", mean.text, found.text_count),
+                    ("image", mean.image, found.image_count),
                 ):
                     if count:
                         self.log(f"pretrain/{kind}_{name}", value.detach())

@@ -29,9 +29,12 @@ class Part(Protocol):
         ...
 
     def write(self, folder: Path) -> dict[str, float]:
-        """Write the finished weights below ``folder``, after :meth:`begin`; what was measured of them."""
+        """Write the finished weights below ``folder``, after training; what was measured of them.
+
+        Only the first of several processes does.
+        """
         ...
 
     def read(self, folder: Path, backbone: Backbone) -> None:
-        """Give the backbone what an earlier process wrote below ``folder``."""
+        """Give the backbone what was written below ``folder``, by whichever process, ready to be asked."""
         ...

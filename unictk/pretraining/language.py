@@ -119,18 +119,18 @@ class LanguagePart:
             raise RuntimeError("the language model has not begun")
         showo, known = cast(Showo, self._module.backbone), self._module.known
         fold_codes(showo)
-        showo.requires_grad_(False).eval()
-        showo.attach([])
         phi = showo.network.phi
         write_published(folder / FOLDER, halved(phi.state_dict()), phi.config.to_dict())
         save_known(folder / KNOWN_ROWS, known.table.detach()[: self.kept], known.sizes)
-        self.read(folder, self._module.backbone)
         return {}
 
     def read(self, folder: Path, backbone: Backbone) -> None:
-        """Into the backbone's network."""
-        network = cast(Showo, backbone).network
-        network.plain_blocks()  # compiled ones would be compiled anew for every shape of sampling
-        phi = network.phi
+        """Into the backbone's network, plain and frozen, with nobody attached."""
+        showo = cast(Showo, backbone)
+        fold_codes(showo)
+        showo.requires_grad_(False).eval()
+        showo.attach([])
+        showo.network.plain_blocks()  # compiled ones would be compiled anew for every shape of sampling
+        phi = showo.network.phi
         shapes = {name: tuple(tensor.shape) for name, tensor in phi.state_dict().items()}
         phi.load_state_dict(load_language(folder / FOLDER, shapes))

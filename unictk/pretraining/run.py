@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from unictk.assembly import LAST, place, trainer_for
-from unictk.errors import UserError
 
 if TYPE_CHECKING:
     from unictk.app.folder import RunFolder
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 
 def fit_part(
-    cfg: DictConfig, folder: RunFolder, name: str, part: Part, backbone: Backbone
+    cfg: DictConfig, folder: RunFolder, name: str, part: Part, backbone: Backbone, weights: Path
 ) -> dict[str, float]:
-    """Train the part from its last checkpoint, if there is one; the last losses it logged."""
+    """Train the part from its last checkpoint, if there is one, and keep its weights in ``weights``.
+
+    The first process writes them, all read them: what follows is trained on what is kept. Returns the last
+    losses, and what was measured of the weights.
+    """
     steps = part.steps if cfg.trainer.max_steps == -1 else cfg.trainer.max_steps
     trainer = trainer_for(
         cfg,
@@ -29,15 +33,16 @@ def fit_part(
         precision=part.precision,
         gradient_clip_val=part.clip,
     )
-    if trainer.world_size > 1:
-        raise UserError(
-            f"trainer.devices: {trainer.world_size} processes would train on the same lessons; expected 1"
-        )
     place(backbone, trainer)
-    folder.stage_started(name)
+    folder.stage_started(name, trainer.world_size)
     checkpoints = folder.checkpoint_dir(name)
     module, data = part.begin(backbone, cfg.seed, checkpoints)
     setattr(module, "stage_name", name)  # noqa: B010 - read by the progress bar and the checkpoints
     last = checkpoints / LAST
     trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-    return {f"{name}/{key}": float(value) for key, value in trainer.callback_metrics.items()}
+    found = {f"{name}/{key}": float(value) for key, value in trainer.callback_metrics.items()}
+    if trainer.is_global_zero:
+        found |= part.write(weights)
+    trainer.strategy.barrier()
+    part.read(weights, backbone)
+    return found

@@ -85,18 +85,12 @@ class TokenizerPart:
         """In the published layout, bf16."""
         if self._tokenizer is None:
             raise RuntimeError("the tokenizer has not begun")
-        self._tokenizer.eval().requires_grad_(False)
         write_published(folder / FOLDER, halved(self._tokenizer.state_dict()), {}, prefix="")
-        self.read_into(folder, self._tokenizer)  # what follows is trained on the weights that are kept
         return {}
 
     def read(self, folder: Path, backbone: Backbone) -> None:
-        """Into the backbone's tokenizer."""
-        self.read_into(folder, _tokenizer(backbone))
-
-    @staticmethod
-    def read_into(folder: Path, tokenizer: MagvitV2) -> None:
-        """Kept weights, into a tokenizer."""
+        """Into the backbone's tokenizer, frozen."""
+        tokenizer = _tokenizer(backbone).eval().requires_grad_(False)
         shapes = {name: tuple(tensor.shape) for name, tensor in tokenizer.state_dict().items()}
         tokenizer.load_state_dict(load_magvit(folder / FOLDER, shapes))
 

@@ -45,7 +45,8 @@ def factor_codes(backbone: Showo, spread: float = 0.02) -> None:
 
 
 def fold_codes(backbone: Showo) -> None:
-    """Write the sums into plain tables and remove the bit rows."""
+    """Write the sums into plain tables and remove the bit rows; nothing where there are none."""
     model = backbone.network.phi
     for table in (model.model.embed_tokens, model.lm_head):
-        parametrize.remove_parametrizations(table, "weight", leave_parametrized=True)
+        if parametrize.is_parametrized(table):
+            parametrize.remove_parametrizations(table, "weight", leave_parametrized=True)
