@@ -70,5 +70,5 @@ WEIGHTS: Mapping[str, float] = {
     "proposing": 0.5,
     "reflecting": 0.8,
 }
-"""Weight of each kind's mean losses. Most cells of a picture are background that the place alone tells, so the
-mean loss of drawing must weigh as much as all words together before characters follow their prompts."""
+"""Weight of each kind's mean losses. Most cells of a picture are background that the place alone tells, so
+the mean loss of drawing must weigh as much as all words before characters follow their prompts."""
