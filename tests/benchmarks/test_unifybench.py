@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from unictk.backbones.base import Rows, RowShape
-from unictk.benchmarks.unifybench import UnifyBench
+from unictk.benchmarks.unifybench.bench import UnifyBench
 from unictk.concepts.tokens import ConceptTokens
 from unictk.errors import DataError, UserError
+from unictk.judges.answers import AnswerRequest, Grade
+from unictk.judges.rules import RulesJudge
 from unictk.records import ItemRecord
 from unictk.samples import Image, Request, Sampling, Text
 
@@ -246,3 +248,34 @@ def test_wrong_items_are_refused(concept: ConceptTokens) -> None:
         ask([replace(ITEMS[-1], metric="vqas")])
     with pytest.raises(DataError, match="'0/0' of vqa: two items share this id"):
         ask([ITEMS[5], ITEMS[5]])
+
+
+def test_a_grader_scores_free_answers_each_once(concept: ConceptTokens) -> None:
+    class Counting(RulesJudge):
+        asked: list[AnswerRequest] = []
+
+        def grade(self, requests: Sequence[AnswerRequest]) -> list[Grade]:
+            self.asked += requests
+            return super().grade(requests)
+
+    judge = Counting()
+    bench = UnifyBench(batch_size=2)
+    result = bench.evaluate(Answering(TABLE), concept, Data(ITEMS), Sampling(), 0, phase="s1", judge=judge)
+    assert result.metrics["unifybench/vqa_judge"] == 0.5
+    assert result.metrics["unifybench/text_qa_judge"] == 1.0
+    assert result.metrics["unifybench/vqa_judge/n"] == 2
+    assert len(judge.asked) == 3
+    without = bench.evaluate(Answering(TABLE), concept, Data(ITEMS), Sampling(), 0, phase="s1")
+    assert not any("judge" in name for name in without.metrics)
+
+
+def test_a_grade_that_cannot_be_read_counts_for_nothing(concept: ConceptTokens) -> None:
+    class Mute(RulesJudge):
+        def grade(self, requests: Sequence[AnswerRequest]) -> list[Grade]:
+            return [Grade(None, "?", "unparsable"), *super().grade(requests[1:])]
+
+    result = UnifyBench().evaluate(
+        Answering(TABLE), concept, Data(ITEMS), Sampling(), 0, phase="s1", judge=Mute()
+    )
+    assert result.metrics["unifybench/vqa_judge/n"] == 1
+    assert result.metrics["unifybench/vqa/n"] == 2

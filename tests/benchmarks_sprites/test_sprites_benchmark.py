@@ -195,7 +195,7 @@ def test_without_known_characters_their_metrics_are_left_out(monkeypatch, tmp_pa
 
 
 def test_it_is_a_benchmark_of_models(bench):
-    from unictk.benchmarks.unifybench import UnifyBench
+    from unictk.benchmarks.unifybench.bench import UnifyBench
 
     assert isinstance(bench, ModelBenchmark)
     assert not isinstance(UnifyBench(), ModelBenchmark)

@@ -112,7 +112,7 @@ def test_the_task_measures_records_and_reports(tmp_path, monkeypatch, capsys):
 
 def test_late_refusals(tmp_path):
     folder = folder_of(tmp_path)
-    unify = {"_target_": "unictk.benchmarks.unifybench.UnifyBench"}
+    unify = {"_target_": "unictk.benchmarks.unifybench.bench.UnifyBench"}
     with pytest.raises(UserError, match="benchmark: this task needs one without a concept"):
         tasks.measure(request(tmp_path, benchmark=unify), folder)
     with pytest.raises(UserError, match="judge: sprites needs one"):

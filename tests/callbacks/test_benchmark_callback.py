@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from stages import TinyStage, fit
 
-from unictk.benchmarks.unifybench import UnifyBench
+from unictk.benchmarks.unifybench.bench import UnifyBench
 from unictk.callbacks.benchmark import BenchmarkCallback
 from unictk.records import merge_records, read_records
 from unictk.samples import Sampling
@@ -112,7 +112,7 @@ sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from lightning.pytorch.callbacks import ModelCheckpoint
 from stages import TinyStage, fit
-from unictk.benchmarks.unifybench import UnifyBench
+from unictk.benchmarks.unifybench.bench import UnifyBench
 from unictk.callbacks.benchmark import BenchmarkCallback
 from unictk.callbacks.samples import SampleGrid
 

@@ -69,7 +69,7 @@ warnings.simplefilter("ignore"); logging.disable(logging.WARNING)
 sys.path.insert(0, {here!r})
 from pathlib import Path
 from stages import TinyStage, fit
-from unictk.benchmarks.unifybench import UnifyBench
+from unictk.benchmarks.unifybench.bench import UnifyBench
 from unictk.callbacks.benchmark import BenchmarkCallback
 from unictk.callbacks.progress import ProgressBar
 fit(TinyStage(), Path({folder!r}), ProgressBar(), BenchmarkCallback(UnifyBench(), every_n_epochs=1))

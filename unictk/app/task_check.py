@@ -11,7 +11,7 @@ from unictk.errors import UserError
 MODEL_BENCHMARKS = ("unictk.benchmarks.sprites.bench.SpritesBenchmark",)
 """They evaluate a backbone itself, and a judge scores its drawings."""
 
-CONCEPT_BENCHMARKS = ("unictk.benchmarks.unifybench.UnifyBench",)
+CONCEPT_BENCHMARKS = ("unictk.benchmarks.unifybench.bench.UnifyBench",)
 """They evaluate a concept in a backbone."""
 
 MEASURE, PRETRAIN = "unictk.tasks.measure", "unictk.tasks.pretrain"

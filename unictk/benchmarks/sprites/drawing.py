@@ -14,13 +14,13 @@ from unictk.benchmarks.sprites.items import (
     Asking,
     Item,
     Scale,
-    Scores,
     in_words,
     made,
     many,
     picture,
     told,
 )
+from unictk.benchmarks.work import Scores
 from unictk.chance import seed_of
 from unictk.concepts.tokens import ConceptTokens
 from unictk.datamodules.pictures import open_picture, square, to_tensor

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 from unictk.backbones.base import Backbone
+from unictk.benchmarks.work import Scores
 from unictk.chance import seed_of
 from unictk.concepts.tokens import ConceptTokens
 from unictk.judges.base import Judge
@@ -62,32 +63,6 @@ class Item:
         if self.asked is None:
             raise ValueError(f"{self.metric} {self.item_id}: nothing is to be drawn")
         return self.asked
-
-
-Scores = dict[str, float]
-"""An item's score under every metric it counts towards, without the benchmark's name."""
-
-
-class Subject(Protocol):
-    """Some items that are asked and scored alike, with the concepts that they name."""
-
-    @property
-    def items(self) -> Sequence[Item]:
-        """The work list."""
-        ...
-
-    @property
-    def concepts(self) -> Sequence[ConceptTokens]:
-        """What the backbone must know to be asked."""
-        ...
-
-    def ask(self, items: Sequence[Item]) -> list[str]:
-        """An answer per item: text from which alone it can be scored."""
-        ...
-
-    def scores(self, items: Sequence[Item], answers: Sequence[str]) -> list[Scores]:
-        """Scores of all items that have an answer so far, in the order of the work list."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from unictk.benchmarks.sprites.items import (
     Item,
     Questions,
     Scale,
-    Scores,
     asked_in_words,
     many,
     picture,
 )
 from unictk.benchmarks.sprites.looking import PROMPT_TOKENS, about, anybody
+from unictk.benchmarks.work import Scores
 from unictk.chance import seed_of
 from unictk.concepts import prompts
 from unictk.concepts.tokens import ConceptTokens

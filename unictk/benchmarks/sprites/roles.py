@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from unictk.benchmarks.sprites.claims import Claim, claims
 from unictk.benchmarks.sprites.drawing import ORACLE, detail, judged, to_draw
-from unictk.benchmarks.sprites.items import PHRASING, WORLD, Asking, Item, Scale, Scores, made, many
+from unictk.benchmarks.sprites.items import PHRASING, WORLD, Asking, Item, Scale, made, many
+from unictk.benchmarks.work import Scores
 from unictk.chance import seed_of
 from unictk.concepts.tokens import ConceptTokens
 from unictk.metrics.answers import normalise

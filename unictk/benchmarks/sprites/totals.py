@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-Found = Mapping[str, Sequence[float]]
-"""Every item's score by metric, in the order of the work list."""
+from unictk.benchmarks.work import Found, means
 
 CORRELATIONS = {"judge_spearman": "judge_score", "judge_asked_spearman": "judge_asked"}
 """Rank correlations with ``judge_truth``."""
@@ -15,7 +14,7 @@ CORRELATIONS = {"judge_spearman": "judge_score", "judge_asked_spearman": "judge_
 
 def totals(found: Found) -> dict[str, tuple[float, int]]:
     """Value and number of items of every metric: means, ``known`` and the rank correlations."""
-    values = {name: (sum(scores) / len(scores), len(scores)) for name, scores in found.items()}
+    values = means(found)
     return values | _known(values) | _correlations(found)
 
 

@@ -1,0 +1,1 @@
+"""UnifyBench (UniCTokens, section 4): what a model knows and draws of one concept."""
