@@ -119,7 +119,8 @@ def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]
     data: ConceptData = instantiate(cfg.concept)
     backbone, concept = with_saved(cfg, saved)
     check_name(concept, data, "task.saved", saved)
-    ask = partial(benchmark.evaluate, backbone, concept, data, instantiate(cfg.sampling), cfg.seed)
+    sampling, judge = instantiate(cfg.sampling), instantiate(cfg.judge)
+    ask = partial(benchmark.evaluate, backbone, concept, data, sampling, cfg.seed, judge=judge)
     result = _recorded(folder, "evaluate", ask)
     write_report(folder, data.root)
     return dict(result.metrics)
@@ -141,7 +142,7 @@ def _model_benchmark(cfg: DictConfig, weights: Path | None = None) -> ModelBench
     benchmark = instantiate(cfg.benchmark, **own)
     if not isinstance(benchmark, ModelBenchmark):
         raise UserError("benchmark: this task needs one without a concept, for example benchmark=sprites")
-    if benchmark.needs_judge and OmegaConf.select(cfg, "judge") is None:
+    if benchmark.needs_judge and cfg.judge is None:
         raise UserError(f"judge: {benchmark.name} needs one; choose one, for example judge=oracle")
     return benchmark
 
@@ -151,7 +152,7 @@ def _measured(
 ) -> dict[str, float]:
     from unictk.report.terminal import print_scores
 
-    judge = instantiate(OmegaConf.select(cfg, "judge"))
+    judge = instantiate(cfg.judge)
     ask = partial(benchmark.evaluate, backbone, judge, instantiate(cfg.sampling), cfg.seed)
     result = _recorded(folder, "measure", ask)
     judged = f", judged by {judge.name}" if benchmark.needs_judge else ""

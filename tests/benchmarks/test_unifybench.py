@@ -251,11 +251,11 @@ def test_wrong_items_are_refused(concept: ConceptTokens) -> None:
 
 
 def test_a_grader_scores_free_answers_each_once(concept: ConceptTokens) -> None:
-    class Counting(RulesJudge):
-        asked: list[AnswerRequest] = []
+    asked: list[AnswerRequest] = []
 
+    class Counting(RulesJudge):
         def grade(self, requests: Sequence[AnswerRequest]) -> list[Grade]:
-            self.asked += requests
+            asked.extend(requests)
             return super().grade(requests)
 
     judge = Counting()
@@ -264,7 +264,7 @@ def test_a_grader_scores_free_answers_each_once(concept: ConceptTokens) -> None:
     assert result.metrics["unifybench/vqa_judge"] == 0.5
     assert result.metrics["unifybench/text_qa_judge"] == 1.0
     assert result.metrics["unifybench/vqa_judge/n"] == 2
-    assert len(judge.asked) == 3
+    assert len(asked) == 3
     without = bench.evaluate(Answering(TABLE), concept, Data(ITEMS), Sampling(), 0, phase="s1")
     assert not any("judge" in name for name in without.metrics)
 

@@ -13,6 +13,7 @@ from unictk.samples import Sampling
 if TYPE_CHECKING:
     from unictk.concepts.tokens import ConceptTokens
     from unictk.datamodules.concept_data import ConceptData
+    from unictk.judges.answers import Grader
     from unictk.judges.base import Judge
 
 Save = Callable[[Sequence[ItemRecord]], None]
@@ -44,6 +45,7 @@ class Benchmark(Protocol):
         seed: int,
         *,
         phase: str,
+        judge: Judge | Grader | None = None,
         suffix: str = "",
         done: Iterable[ItemRecord] = (),
         save: Save | None = None,
@@ -51,7 +53,8 @@ class Benchmark(Protocol):
     ) -> Result:
         """Ask what ``done`` does not answer yet for this phase, and score everything.
 
-        ``suffix`` follows each metric's name (``/base`` before training). The concept is attached.
+        ``suffix`` follows each metric's name (``/base`` before training). The concept is attached. What only
+        a judge can score is left out without one.
         """
         ...
 

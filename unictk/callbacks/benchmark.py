@@ -17,6 +17,8 @@ from unictk.callbacks.evaluating import evaluating
 from unictk.callbacks.loggers import log_scores
 from unictk.callbacks.meter import Meter
 from unictk.callbacks.stage import stage_of
+from unictk.judges.answers import Grader
+from unictk.judges.base import Judge
 from unictk.records import FILE, ItemRecord, merge_records, read_records
 from unictk.samples import Sampling
 
@@ -28,7 +30,7 @@ class BenchmarkCallback(Callback):
     """Evaluates the stage's concept, writes item records and logs the scores.
 
     ``benchmark`` None evaluates nothing. ``before``: also before the first step of the run's first stage;
-    those scores end in ``/base``.
+    those scores end in ``/base``. ``judge`` None: what only a judge can score is left out.
     ``every_n_epochs``: also between, in phases named ``<stage>@<epoch>``; None only at the end.
 
     Records go to ``items.parquet`` of the run folder after every batch, so a killed evaluation resumes
@@ -43,8 +45,10 @@ class BenchmarkCallback(Callback):
         sampling: Sampling | None = None,
         every_n_epochs: Annotated[int, Ge(1)] | None = None,
         before: bool = True,
+        judge: Judge | Grader | None = None,
     ) -> None:
         self.benchmark = benchmark
+        self.judge = judge
         self.sampling = sampling or Sampling()
         self.every_n_epochs = every_n_epochs
         self.before = before
@@ -124,6 +128,7 @@ class BenchmarkCallback(Callback):
                 self.sampling,
                 stage.seed,
                 phase=phase,
+                judge=self.judge,
                 suffix=suffix,
                 done=done,
                 save=save,
