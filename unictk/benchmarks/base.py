@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from unictk.backbones.base import Backbone
@@ -47,6 +48,7 @@ class Benchmark(Protocol):
         phase: str,
         judge: Judge | Grader | None = None,
         suffix: str = "",
+        folder: Path | None = None,
         done: Iterable[ItemRecord] = (),
         save: Save | None = None,
         progress: Progress | None = None,
@@ -54,11 +56,17 @@ class Benchmark(Protocol):
         """Ask what ``done`` does not answer yet for this phase, and score everything.
 
         ``suffix`` follows each metric's name (``/base`` before training). The concept is attached. What only
-        a judge can score is left out without one.
+        a judge can score is left out without one. Drawn pictures are kept below ``folder``.
         """
         ...
 
-    def pending(self, data: ConceptData, phase: str, done: Iterable[ItemRecord]) -> int:
+    def pending(
+        self,
+        data: ConceptData,
+        phase: str,
+        done: Iterable[ItemRecord],
+        judge: Judge | Grader | None = None,
+    ) -> int:
         """How many items ``done`` does not answer yet for this phase."""
         ...
 

@@ -106,7 +106,7 @@ class BenchmarkCallback(Callback):
     ) -> dict[str, float]:
         file, stage = _file(trainer), stage_of(pl_module)
         done = read_records(file)
-        pending = benchmark.pending(stage.data, phase, done)
+        pending = benchmark.pending(stage.data, phase, done, self.judge)
         if only_known and pending:
             rank_zero_warn(f"{file}: no complete scores of before training; left out, since it has begun")
             return {}
@@ -130,6 +130,7 @@ class BenchmarkCallback(Callback):
                 phase=phase,
                 judge=self.judge,
                 suffix=suffix,
+                folder=file.parent,
                 done=done,
                 save=save,
                 progress=progress,

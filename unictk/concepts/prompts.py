@@ -51,6 +51,11 @@ def expand(prompt: str, concept: ConceptTokens) -> str:
     return named.replace(drawn, str(concept)).replace(str(concept), drawn)
 
 
+def rewriting(prompt: str) -> str:
+    """Asks for the prompt with everything in it that the model knows of the concept (knowledge replay)."""
+    return f"Rewrite the prompt with the facts: {prompt}"
+
+
 def bridge_prompt(concept: ConceptTokens, human: bool) -> str:
     """What is drawn between stages 2 and 3 to find where a picture changes late."""
     place = "'s face in detail." if human else " in the middle of the photo."

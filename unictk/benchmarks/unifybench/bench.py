@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
 from unictk.backbones.base import Backbone
 from unictk.benchmarks.base import Progress, Result, Save
+from unictk.benchmarks.unifybench.pictures import Picture, Pictures, Plan, Similarity, planned
 from unictk.benchmarks.unifybench.questions import asked, questions
 from unictk.benchmarks.unifybench.totals import measured
 from unictk.benchmarks.work import Work, means, named, unanswered
 from unictk.judges.answers import Grader
+from unictk.judges.base import Judge
+from unictk.judges.oracle import OracleJudge
 from unictk.records import ItemRecord
 from unictk.samples import Sampling
+from unictk.sprites.truth import read_truth
 
 if TYPE_CHECKING:
     from unictk.concepts.tokens import ConceptTokens
     from unictk.datamodules.concept_data import ConceptData
-    from unictk.judges.base import Judge
 
 NAME = "unifybench"
 
@@ -31,6 +35,8 @@ class UnifyBench:
         max_new_tokens: of an answer (published: 100).
         batch_size: questions a call, where the questions about one picture stay together so that a backbone
             can read the picture once.
+        pictures: how many are drawn; by default none.
+        similarities: what compares them with photos and prompts, by any name.
     """
 
     name = NAME
@@ -39,9 +45,13 @@ class UnifyBench:
         self,
         max_new_tokens: Annotated[int, Ge(1)] = 100,
         batch_size: Annotated[int, Ge(1)] = 16,
+        pictures: Plan | None = None,
+        similarities: Mapping[str, Similarity | None] | None = None,
     ) -> None:
         self.max_new_tokens = max_new_tokens
         self.batch_size = batch_size
+        self.pictures = pictures or Plan()
+        self.similarities = [one for one in (similarities or {}).values() if one is not None]
 
     def evaluate(
         self,
@@ -54,6 +64,7 @@ class UnifyBench:
         phase: str,
         judge: Judge | Grader | None = None,
         suffix: str = "",
+        folder: Path | None = None,
         done: Iterable[ItemRecord] = (),
         save: Save | None = None,
         progress: Progress | None = None,
@@ -68,11 +79,38 @@ class UnifyBench:
         """
         grader = judge if isinstance(judge, Grader) else None
         subject = asked(backbone, concept, data, sampling, seed, self.max_new_tokens, grader)
-        work = Work(NAME, [subject], phase, done)
+        seeing = judge if isinstance(judge, Judge) else None
+        drawn = Pictures(
+            backbone,
+            concept,
+            data,
+            self._planned(data, phase, seeing),
+            sampling,
+            seed,
+            seeing,
+            self.similarities,
+            folder,
+        )
+        work = Work(NAME, [subject, drawn], phase, done)
         records = work.run(self.batch_size, save=save, progress=progress)
         values = means(work.found(records)) | measured(subject, work.answers)
         return Result(named(NAME, values, suffix), records)
 
-    def pending(self, data: ConceptData, phase: str, done: Iterable[ItemRecord]) -> int:
+    def pending(
+        self,
+        data: ConceptData,
+        phase: str,
+        done: Iterable[ItemRecord],
+        judge: Judge | Grader | None = None,
+    ) -> int:
         """How many items ``done`` does not answer yet for this phase."""
-        return unanswered(NAME, questions(data), phase, done)
+        seeing = judge if isinstance(judge, Judge) else None
+        return unanswered(NAME, [*questions(data), *self._planned(data, phase, seeing)], phase, done)
+
+    def _planned(self, data: ConceptData, phase: str, judge: Judge | None) -> list[Picture]:
+        if not (self.pictures.looks or self.pictures.knowledge):
+            return []
+        truth = read_truth(data.root)
+        if isinstance(judge, OracleJudge) and truth is None:
+            judge = None  # it reads sprites only
+        return planned(data, self.pictures, phase, truth, judge, self.similarities)

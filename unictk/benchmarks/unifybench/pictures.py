@@ -1,0 +1,219 @@
+"""Pictures of a concept, drawn and scored: its looks, what only its facts tell, and similarity to photos.
+
+Knowledge-driven prompts (UniCTokens, section 4) need a fact that no photo shows: "wearing its hat". They are
+drawn as they stand, and once more after *replay*: the model first rewrites the prompt with what it knows of
+the concept (OmniPersona found that this about doubles knowledge-driven scores).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+from annotated_types import Ge
+from torch import Tensor
+
+from unictk.backbones.base import Backbone
+from unictk.benchmarks.work import Scores
+from unictk.chance import seed_of
+from unictk.concepts import prompts
+from unictk.judges.base import Judge, JudgeRequest, Verdict
+from unictk.samples import GeneratedImage, Request, Sampling, Text
+from unictk.sprites.truth import Expected, Truth
+
+if TYPE_CHECKING:
+    from unictk.concepts.tokens import ConceptTokens
+    from unictk.datamodules.concept_data import ConceptData
+
+LOOKS, KNOWLEDGE, REPLAY = "concept_attributes", "knowledge", "knowledge_replay"
+DRAWN = "drawn"
+"""Folder of the pictures in a run folder; their keys begin with it."""
+
+
+class Similarity(Protocol):
+    """Compares pictures with photos of the concept, or with their prompts; ``metrics`` names its scores."""
+
+    metrics: tuple[str, ...]
+
+    def measure(
+        self, pictures: Sequence[Tensor], texts: Sequence[str], photos: Sequence[Path]
+    ) -> list[Scores]:
+        """Scores of each picture (3, H, W) in [0, 1], by metric; a text per picture."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many pictures are drawn: of the concept alone, and of each knowledge-driven prompt.
+
+    ``replay``: knowledge-driven prompts once more, after the model has put its facts into them.
+    """
+
+    looks: Annotated[int, Ge(0)] = 0
+    knowledge: Annotated[int, Ge(0)] = 0
+    replay: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture to draw; ``image`` is its key, ``question`` its prompt."""
+
+    metric: str
+    item_id: str
+    image: str
+    question: str
+    reference: str
+    expected: Expected | None
+
+
+def planned(
+    data: ConceptData,
+    plan: Plan,
+    phase: str,
+    truth: Truth | None,
+    judge: Judge | None,
+    similarities: Sequence[Similarity],
+) -> list[Picture]:
+    """The pictures of a concept in a phase, always in the same order; none that nobody would score.
+
+    Knowledge needs a judge. Without one a picture of the concept counts for what the first similarity says.
+    """
+    told = data.conditions.knowledge if judge else ()
+    mine = [LOOKS] if judge else [similarities[0].metrics[0]] if similarities else []
+    wanted = [(metric, data.conditions.identity, plan.looks) for metric in mine]
+    for metric in (KNOWLEDGE, REPLAY) if plan.replay else (KNOWLEDGE,):
+        wanted += [(metric, prompt, plan.knowledge) for prompt in told]
+    found = []
+    for metric, prompt, count in wanted:
+        place = told.index(prompt) if prompt in told else 0
+        expected = truth.expected(prompt) if truth else None
+        points = ", ".join(expected.asked.points()) if expected else ""
+        reference = f"{judge.name}: {points}" if judge else ""
+        for number in range(count):
+            name = f"{place:02d}-{number:03d}"
+            key = f"{DRAWN}/{phase}/{metric}/{name}.png"
+            found.append(Picture(metric, name, key, prompt, reference, expected))
+    return found
+
+
+@dataclass(slots=True)
+class Pictures:
+    """Draws, keeps and scores pictures.
+
+    ``folder`` None keeps none. ``judge`` None: nobody says what is right, only ``similarities`` score.
+    """
+
+    backbone: Backbone
+    concept: ConceptTokens
+    data: ConceptData
+    items: Sequence[Picture]
+    sampling: Sampling
+    seed: int
+    judge: Judge | None = None
+    similarities: Sequence[Similarity] = ()
+    folder: Path | None = None
+    concepts: Sequence[ConceptTokens] = ()
+
+    def ask(self, items: Sequence[Picture]) -> list[str]:
+        """What was drawn from, the judge's verdict and the similarities, as JSON."""
+        asked = self._replayed(items)
+        requests = [self._request(*pair) for pair in zip(items, asked, strict=True)]
+        drawn = self.backbone.generate_images(requests)
+        for item, one in zip(items, drawn, strict=True):
+            self._keep(item, one)
+        verdicts = self._judged(items, drawn)
+        similar = self._similar(items, drawn)
+        found = zip(asked, verdicts, similar, strict=True)
+        return [json.dumps({"prompt": p, "verdict": v and asdict(v), "similar": s}) for p, v, s in found]
+
+    def scores(self, items: Sequence[Picture], answers: Sequence[str]) -> list[Scores]:
+        """Shares of points that are right, by what the picture is for; and the similarities."""
+        return [_scores(item, json.loads(answer)) for item, answer in zip(items, answers, strict=True)]
+
+    def _replayed(self, items: Sequence[Picture]) -> list[str]:
+        """The prompts to draw; those of replay as the model rewrites them, if it still names the concept."""
+        again = [item for item in items if item.metric == REPLAY]
+        if not again:
+            return [item.question for item in items]
+        requests = [
+            Request(
+                Text(prompts.ask(self.concept, prompts.rewriting(item.question))),
+                key=f"rewrite/{item.item_id}",
+                seed=self._seed(item, "rewrite"),
+                sampling=self.sampling,
+            )
+            for item in again
+        ]
+        said = iter(self.backbone.generate_text(requests))
+        return [self._named(item, next(said)) if item.metric == REPLAY else item.question for item in items]
+
+    def _named(self, item: Picture, said: str) -> str:
+        return said.strip() if str(self.concept) in said else item.question
+
+    def _request(self, item: Picture, prompt: str) -> Request:
+        return Request(
+            Text(prompts.expand(prompt, self.concept)),
+            key=f"{item.metric}/{item.item_id}",
+            seed=self._seed(item, "draw"),
+            sampling=self.sampling,
+        )
+
+    def _seed(self, item: Picture, what: str) -> int:
+        # Neither phase nor replay takes part: the same noise, so that the eye can compare.
+        return seed_of(self.seed, "unifybench", what, item.question, item.item_id)
+
+    def _keep(self, item: Picture, drawn: GeneratedImage) -> None:
+        if self.folder is not None:
+            place = self.folder / item.image
+            place.parent.mkdir(parents=True, exist_ok=True)
+            drawn.as_pil().save(place)
+
+    def _judged(self, items: Sequence[Picture], drawn: Sequence[GeneratedImage]) -> list[Verdict | None]:
+        if self.judge is None:
+            return [None] * len(items)
+        about = " ".join([self.data.description, *self.data.facts])
+        return list(
+            self.judge.judge(
+                [
+                    JudgeRequest(
+                        item.question,
+                        one.pixels,
+                        expected=item.expected.asked if item.expected else None,
+                        about=about,
+                    )
+                    for item, one in zip(items, drawn, strict=True)
+                ]
+            )
+        )
+
+    def _similar(self, items: Sequence[Picture], drawn: Sequence[GeneratedImage]) -> list[Scores]:
+        noun = self.data.class_noun
+        texts = [item.question.replace(f"<{self.data.name}>", noun) for item in items]
+        found: list[Scores] = [{} for _ in items]
+        for one in self.similarities:
+            measured = one.measure([image.pixels for image in drawn], texts, self.data.photos)
+            for scores, more in zip(found, measured, strict=True):
+                scores.update({name: round(value, 5) for name, value in more.items()})
+        return found
+
+
+def _scores(item: Picture, found: Mapping[str, Any]) -> Scores:
+    scores: Scores = {} if item.metric in (KNOWLEDGE, REPLAY) else dict(found["similar"])
+    verdict = Verdict(**found["verdict"]) if found["verdict"] else None
+    if verdict is None or verdict.score is None:
+        return scores
+    if item.metric == LOOKS:
+        return scores | {LOOKS: verdict.share, "concept_all": float(verdict.all_right)}
+    if item.expected is None:
+        return {item.metric: verdict.share}
+    return {
+        item.metric: _right(verdict, item.expected.told),
+        f"{item.metric}_looks": _right(verdict, item.expected.looks),
+    }
+
+
+def _right(verdict: Verdict, points: Sequence[str]) -> float:
+    return sum(verdict.right.get(point, False) for point in points) / len(points) if points else 0.0
