@@ -14,6 +14,9 @@ MODEL_BENCHMARKS = ("unictk.benchmarks.sprites.bench.SpritesBenchmark",)
 CONCEPT_BENCHMARKS = ("unictk.benchmarks.unifybench.bench.UnifyBench",)
 """They evaluate a concept in a backbone."""
 
+ANSWER_JUDGES = ("unictk.judges.rules.RulesJudge",)
+"""They grade answers and cannot see."""
+
 MEASURE, PRETRAIN = "unictk.tasks.measure", "unictk.tasks.pretrain"
 ASK_A_MODEL = {MEASURE: "measure", PRETRAIN: "pretrain"}
 TRAIN = "unictk.tasks.train"
@@ -55,8 +58,10 @@ def benchmark_and_judge(plain: Mapping[str, Any]) -> None:
         raise UserError(
             f"benchmark: {found}; task={ASK_A_MODEL[task]} needs one without; nearest: benchmark=sprites"
         )
-    if benchmark in MODEL_BENCHMARKS and not _target(plain, "judge"):
-        raise UserError(f"judge: null scores no drawings, but {name} has some; nearest: judge=oracle")
+    judge = _target(plain, "judge")
+    if benchmark in MODEL_BENCHMARKS and (not judge or judge in ANSWER_JUDGES):
+        found = judge.rpartition(".")[2] or "null"
+        raise UserError(f"judge: {found} scores no drawings, but {name} has some; nearest: judge=oracle")
     known = plain["benchmark"].get("known")
     if known is not None and not Path(str(known)).is_file():
         raise UserError(f"benchmark.known: {str(known)!r} is not a file; expected rows of known characters")
