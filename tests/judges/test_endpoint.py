@@ -71,7 +71,7 @@ def test_a_refusal_is_told_without_the_key_and_not_tried_again():
 def test_no_key_and_no_server_of_ones_own_is_a_wrong_request(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(UserError, match="OPENAI_API_KEY"):
-        Endpoint("m").ask([said("a")])
+        Endpoint("m")
 
 
 def test_replies_are_kept_and_the_key_is_not(tmp_path):

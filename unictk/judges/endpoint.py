@@ -41,6 +41,9 @@ class Endpoint:
         budget: requests that this process may send; None: any number.
         cache: folder of replies (:class:`~unictk.judges.replies.Replies`); None keeps none.
         max_tokens: longest reply.
+
+    Raises:
+        UserError: openai is not installed, or there is neither key nor address.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Endpoint:
         self.replies = Replies(None if cache is None else Path(cache))
         self.sent = 0
         self._counting = Lock()
+        self._client().close()  # what is missing is told before anything is trained
 
     def ask(self, conversations: Sequence[Sequence[Message]]) -> list[str]:
         """The reply to each conversation, on its own. Equal ones are asked once.
