@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge
 from hydra.utils import instantiate
@@ -33,6 +33,7 @@ from unictk.errors import DataError, UserError
 
 Count = Annotated[int, Ge(1)]
 Epoch = Annotated[int, Ge(0)]
+LayoutName = Literal["plain", "tiif", "dpg", "geneval", "wise", "oneig", "compbench"]
 
 if TYPE_CHECKING:
     from unictk.app.folder import RunFolder
@@ -184,23 +185,53 @@ def _recorded(folder: RunFolder, phase: str, ask: Callable[..., Result]) -> Resu
     return result
 
 
-def generate(cfg: DictConfig, folder: RunFolder, saved: str, prompt: str, count: Count) -> dict[str, float]:
-    """Draw ``count`` images of a saved concept into ``samples/generate/``."""
-    from unictk.chance import seed_of
-    from unictk.concepts.prompts import expand
-    from unictk.samples import Request, Text
+def generate(
+    cfg: DictConfig,
+    folder: RunFolder,
+    saved: str | None = None,
+    prompt: str = "A photo of <sks>.",
+    prompts: str | None = None,
+    count: Count | None = None,
+    layout: LayoutName = "plain",
+    model: str = "unictk",
+    batch_size: Count = 16,
+) -> dict[str, float]:
+    """Draw a prompt, or a file of them, into ``samples/generate/``; what is there already is not drawn again.
 
-    backbone, concept = with_saved(cfg, saved)
-    text = Text(expand(prompt, concept))
-    sampling = instantiate(cfg.sampling)
-    seeds = [seed_of(cfg.seed, "generate", prompt, i) for i in range(count)]
+    ``saved`` None: the model itself. ``count`` None: as many of each prompt as the layout's scorer expects.
+
+    Raises:
+        UserError: a prompt names a concept, but none is given.
+    """
+    from unictk.callbacks.meter import Meter
+    from unictk.drawing.draw import draw_sheets
+    from unictk.drawing.layouts import LAYOUTS, unique
+    from unictk.drawing.prompt_files import PromptRow, read_prompts
+    from unictk.drawing.wording import wording
+
+    tree = LAYOUTS[layout](model)
+    rows = [PromptRow(0, prompt)] if prompts is None else read_prompts(Path(prompts), tree.columns)
+    sheets = unique(tree.sheets(rows, count or tree.count))
+    backbone, concept = (on_device(cfg), None) if saved is None else with_saved(cfg, saved)
+    words = wording(concept, named=prompts is None)
+    for row in rows:
+        words(row.text)  # a wrong one is told before any is drawn
     folder.stage_started("generate")
     target = folder.directory("samples/generate")
-    images = backbone.generate_images([Request(text, seed=seed, sampling=sampling) for seed in seeds])
-    for i, image in enumerate(images):
-        image.as_pil().save(target / f"{i:03d}.png")
+    for path, text in tree.texts(rows).items():
+        place = target / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text + "\n", encoding="utf-8")
+    with Meter("generate", None) as meter:
+
+        def progress(there: int, total: int) -> None:
+            meter.total = total
+            meter.show(there)
+
+        sampling = instantiate(cfg.sampling)
+        drawn = draw_sheets(backbone, sheets, words, sampling, cfg.seed, target, batch_size, progress)
     folder.stage_done("generate")
-    print(f"{count} images in {target}")
+    print(f"{len(sheets)} files in {target}" + (f", {drawn} of them new" if drawn < len(sheets) else ""))
     return {}
 
 

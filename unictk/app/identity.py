@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -20,6 +21,7 @@ from unictk.app.masking import is_secret, masked_text
 _LEFT_OUT_SECTIONS = ("paths", "logger", "rerun", "hydra")
 _LEFT_OUT_KEYS = ("devices", "num_nodes", "num_workers")
 _LONGEST = 80
+_CONCEPT_FILES = ("concept.json", "concept.safetensors")
 
 
 def portable(config: DictConfig) -> dict[str, Any]:
@@ -49,9 +51,17 @@ def recorded(overrides: Iterable[str]) -> list[str]:
 
 
 def request_hash(config: Mapping[str, Any], *more: str) -> str:
-    """Eight hexadecimal digits of a portable configuration."""
-    text = json.dumps([_without_secrets(config), *more], sort_keys=True, default=str)
+    """Eight hexadecimal digits of a portable configuration and of the saved concept it starts from."""
+    text = json.dumps([_without_secrets(config), *more, *_concepts(config)], sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _concepts(config: Mapping[str, Any]) -> list[str]:
+    """Hashes of the concepts that the request names: another one in the same folder is another request."""
+    task = config.get("task")
+    named = [config.get("rows"), task.get("saved") if isinstance(task, Mapping) else None]
+    files = [Path(str(folder)) / name for folder in named if folder for name in _CONCEPT_FILES]
+    return [hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest() for file in files if file.is_file()]
 
 
 def slug(overrides: Sequence[str], fallback: str) -> str:

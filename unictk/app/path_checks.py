@@ -36,6 +36,19 @@ def saved_concept(key: str, node: Mapping[str, Any]) -> None:
     _needs(key, node, "saved", "concept.json", "a concept folder")
 
 
+def what_to_draw(key: str, node: Mapping[str, Any]) -> None:
+    """``saved`` must be a concept directory or null, ``prompts`` a file or null."""
+    saved_concept(key, node)
+    prompts = node.get("prompts")
+    if prompts is not None and not Path(str(prompts)).is_file():
+        raise UserError(f"{key}.prompts: {str(prompts)!r} is not a file; expected a txt, csv or jsonl file")
+    if node.get("saved") is None and prompts is None and "<sks>" in str(node.get("prompt")):
+        raise UserError(
+            f"{key}.saved: null, but {key}.prompt names <sks>; give {key}.saved=<concept folder>, "
+            "or another prompt"
+        )
+
+
 def finished_run(key: str, node: Mapping[str, Any]) -> None:
     """``run`` must be a run folder."""
     _needs(key, node, "run", "status.json", "a run folder")
@@ -61,14 +74,14 @@ def starting_rows(path: object) -> None:
 
 def _needs(key: str, node: Mapping[str, Any], name: str, file: str, what: str) -> None:
     value = node.get(name, MISSING)
-    if value != MISSING and not (Path(str(value)) / file).is_file():
+    if value not in (MISSING, None) and not (Path(str(value)) / file).is_file():
         raise UserError(f"{key}.{name}: {str(value)!r} is not {what}: it has no {file}")
 
 
 PATH_CHECKS: dict[str, Callable[[str, Mapping[str, Any]], None]] = {
     "unictk.datamodules.concept_data.read_concept": concept_folder,
     "unictk.tasks.evaluate": saved_concept,
-    "unictk.tasks.generate": saved_concept,
+    "unictk.tasks.generate": what_to_draw,
     "unictk.tasks.chat": saved_concept,
     "unictk.tasks.export": saved_concept,
     "unictk.tasks.report": finished_run,

@@ -1,0 +1,1 @@
+"""Drawing many prompts into the folders that people and scorers expect."""
