@@ -53,7 +53,7 @@ class LanguagePart:
 
     def __init__(
         self,
-        steps: Annotated[int, Ge(1)] = 7000,
+        steps: Annotated[int, Ge(1)] = 9000,
         opening: Annotated[int, Ge(0)] = 1000,
         slots: Annotated[int, Ge(2)] = 6,
         kept: Annotated[int, Ge(1)] = 24,

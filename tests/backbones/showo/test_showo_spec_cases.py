@@ -83,6 +83,7 @@ def test_case_4_compounded_temperature() -> None:
         ("sigmoid", (0.850854, 0.5, 0.149146)),
         ("linear", (0.75, 0.5, 0.25)),
         ("pow2", (0.9375, 0.75, 0.4375)),
+        ("pow6", (0.999756, 0.984375, 0.822021)),
     ],
 )
 def test_case_5_other_schedules(name: str, expected: tuple[float, ...]) -> None:

@@ -46,7 +46,7 @@ class ShowoLayout:
         max_text: Annotated[int, Ge(8)] = 128,
         positions: Annotated[int, Ge(16)] = 2048,
         condition_dropout: Annotated[float, Interval(ge=0, le=1)] = 0.1,
-        schedule: Literal["cosine", "linear", "pow2", "sigmoid"] = "cosine",
+        schedule: Literal["cosine", "linear", "pow2", "pow6", "sigmoid"] = "cosine",
     ) -> None:
         self.codec = TextCodec(load_tokenizer(tokenizer or BUNDLED_TOKENIZER), codebook)
         self.vocabulary = self.codec.vocabulary

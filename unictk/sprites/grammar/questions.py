@@ -108,7 +108,7 @@ WHAT = {
 """Questions for a value; ``{who}`` is a character, ``{item}`` its accessory."""
 
 TRUE = Phrases(
-    ("{ask}?", "Is it true that {say}?", "{say}. True?"),
+    ("{ask}?", "Is it true that {say}?", "{say}. True?", "{say}. Is that so?", "Is it so that {say}?"),
     ("{say}. Is it true?",),
 )
 """Yes-or-no questions about a claim."""
