@@ -7,13 +7,16 @@ import random
 from unictk.samples import Sample, Text
 from unictk.sprites.coded import Album
 from unictk.sprites.grammar.captions import caption, free_caption
-from unictk.sprites.grammar.descriptions import prompt
+from unictk.sprites.grammar.descriptions import canonical, prompt
 from unictk.sprites.grammar.pairs import pair_question
 from unictk.sprites.grammar.questions import QA, value_then_claim, yes_no
 from unictk.sprites.lessons.parts import answered, any_of, detail, question
 
 ROUNDS, CLAIMS = 6, 8
 """Questions about one picture in one sample, and in a drill."""
+
+CAPTIONS = 0.4
+"""Share of drawings whose prompt is the caption: where every word has its place, colours are found first."""
 
 
 def mixed(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
@@ -61,7 +64,9 @@ def comparing(chance: random.Random, album: Album, seated: tuple[int, ...]) -> S
 
 
 def drawing(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
-    """A prompt and the picture it asks for."""
+    """A prompt, or the complete caption in its one form, and the picture it asks for."""
     coded = any_of(chance, album, 0.35)
-    text, _ = prompt(chance, coded.scene, detail(chance, coded.scene), "training")
+    text = canonical(coded.scene)
+    if chance.random() > CAPTIONS:
+        text, _ = prompt(chance, coded.scene, detail(chance, coded.scene), "training")
     return Sample(Text(text), coded.image(target=True), seed=chance.getrandbits(62))
