@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image as PILImage
 
-from unictk.concepts.faces import detection_size, face_rows, stretch_embedding
+from unictk.concepts.faces import face_rows, stretch_embedding
 from unictk.errors import DataError, UserError, WeightsError
+from unictk.metrics.face_model import detection_size
 from unictk.samples import Image
 
 

@@ -1,13 +1,9 @@
-"""Starting values from a face (UniCTokens, stage 2 for people): the generation tokens hold who it is.
-
-The face model is InsightFace's; its packs are licensed for research only and are never fetched unasked.
-"""
+"""Starting values from a face (UniCTokens, stage 2 for people): the generation tokens hold who it is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +11,11 @@ from PIL import Image as PILImage
 from torch import Tensor
 from torch.nn import functional
 
-from unictk.errors import DataError, UserError, WeightsError, nearest
+from unictk.errors import DataError, UserError
+from unictk.metrics.face_model import FacePack
 from unictk.samples import Image
 
 EMBEDDING = 512
-LONG_SIDE = 1280
-MULTIPLE = 64
-DETECTOR = (640, 640)
 
 
 def stretch_embedding(embedding: Tensor, count: int, hidden: int) -> Tensor:
@@ -63,66 +57,12 @@ def face_rows(
     """
     if not images:
         raise UserError("face rows: no photos; expected at least one")
-    analyser = _analyser(pack, Path(root or "~/.insightface").expanduser(), download)
-    embeddings = [_largest_face(analyser, image, position) for position, image in enumerate(images)]
+    model = FacePack(pack, root, download)
+    embeddings = [_face(model, image, position) for position, image in enumerate(images)]
     return stretch_embedding(torch.from_numpy(np.stack(embeddings)).float().mean(dim=0), count, hidden)
 
 
-def detection_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height shrunk to a long side of at most 1280 pixels, in multiples of 64 (at least one)."""
-    scale = min(1.0, LONG_SIDE / max(width, height))
-    wide, high = (max(1, int(side * scale) // MULTIPLE) * MULTIPLE for side in (width, height))
-    return wide, high
-
-
-def _analyser(pack: str, root: Path, download: bool) -> Any:
-    try:
-        from insightface.app import FaceAnalysis
-    except ImportError as error:
-        raise UserError(
-            f"face rows: insightface cannot be imported ({error}); expected the extra unictk[face]"
-        ) from error
-    # A folder, never a name: given a name, the library fetches a pack it does not find.
-    folder = _pack_folder(pack, root, download)
-    analyser = FaceAnalysis(name=str(folder), allowed_modules=["detection", "recognition"])
-    analyser.prepare(ctx_id=0, det_size=DETECTOR)
-    return analyser
-
-
-def _pack_folder(pack: str, root: Path, download: bool) -> Path:
-    """The folder with the pack's networks; published archives unpack to ``<pack>/<pack>``."""
-    place = root / "models" / pack
-    if download and not place.is_dir():
-        from insightface.utils import ensure_available
-
-        ensure_available("models", pack, root=str(root))
-    for folder in (place, place / pack):
-        if any(folder.glob("*.onnx")):
-            return folder
-    here = [entry.name for entry in sorted(place.parent.glob("*")) if any(entry.rglob("*.onnx"))]
-    best = nearest(pack, here)
-    hint = f"; nearest: {best}" if best else ""
-    raise WeightsError(
-        f"{place}: face model pack {pack!r} is not there; expected its .onnx files, or download=true{hint}"
-    )
-
-
-def _largest_face(analyser: Any, image: Image, position: int) -> np.ndarray:
-    faces = analyser.get(_detection_pixels(image, position))
-    if not faces:
-        raise DataError(
-            f"{_picture_name(image, position)}: no face found; expected a photo that shows a face"
-        )
-    return max(faces, key=_area).embedding
-
-
-def _area(face: Any) -> float:
-    left, top, right, bottom = face.bbox[:4]
-    return float((right - left) * (bottom - top))
-
-
-def _detection_pixels(image: Image, position: int) -> np.ndarray:
-    """(H, W, 3) uint8 in the blue-green-red order the face networks were trained on."""
+def _face(model: FacePack, image: Image, position: int) -> np.ndarray:
     name = _picture_name(image, position)
     if image.source is None:
         raise DataError(f"{name}: has codes but no pixels; expected a photo")
@@ -130,8 +70,10 @@ def _detection_pixels(image: Image, position: int) -> np.ndarray:
         picture = _opened(image.source).convert("RGB")
     except OSError as error:
         raise DataError(f"{name}: cannot be read as a picture ({type(error).__name__})") from error
-    resized = picture.resize(detection_size(*picture.size), PILImage.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(resized)[:, :, ::-1])
+    found = model.embedding(picture)
+    if found is None:
+        raise DataError(f"{name}: no face found; expected a photo that shows a face")
+    return found
 
 
 def _opened(source: str | Path | np.ndarray | PILImage.Image) -> PILImage.Image:

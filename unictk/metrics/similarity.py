@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from unictk.datamodules.pictures import open_picture
+from unictk.errors import DataError
 from unictk.metrics.clip import image_scores, text_scores
 from unictk.metrics.clip_model import Clip, load_clip
+from unictk.metrics.face_model import AlignedFaces, FaceModel, FacePack
+from unictk.samples import GeneratedImage
 
 
 class ClipSimilarity:
@@ -48,3 +52,69 @@ class ClipSimilarity:
         if photos not in self._photos:
             self._photos[photos] = self.clip.images([open_picture(photo) for photo in photos])
         return self._photos[photos]
+
+
+class FaceSimilarity:
+    """Cosine of ArcFace embeddings, the mean over the photos that show a face (UniCTokens, section 4).
+
+    A picture without a face counts 0 (the published script skips it, and a model that draws no faces loses
+    nothing); ``face_detected`` is the share of pictures with one.
+
+    Args:
+        pack: InsightFace's model pack: see :class:`~unictk.metrics.face_model.FacePack`.
+        root: where packs lie.
+        download: fetch the pack when it is not there.
+        recogniser: an ArcFace network in an ONNX file, in place of a pack; every picture is taken for a face.
+    """
+
+    metrics = ("face", "face_detected")
+
+    def __init__(
+        self,
+        pack: str = "antelopev2",
+        root: str | None = None,
+        download: bool = False,
+        recogniser: str | None = None,
+    ) -> None:
+        self.pack, self.root, self.download, self.recogniser = pack, root, download, recogniser
+        self._photos: dict[tuple[Path, ...], np.ndarray] = {}
+
+    @cached_property
+    def model(self) -> FaceModel:
+        """The networks, read when they are first needed."""
+        if self.recogniser is not None:
+            return AlignedFaces(self.recogniser)
+        return FacePack(self.pack, self.root, self.download)
+
+    def measure(
+        self, pictures: Sequence[Tensor], texts: Sequence[str], photos: Sequence[Path]
+    ) -> list[dict[str, float]]:
+        """Both scores of each picture (3, H, W) in [0, 1].
+
+        Raises:
+            DataError: no photo shows a face.
+        """
+        known = self._vectors(tuple(photos))
+        found = []
+        for picture in pictures:
+            drawn = self.model.embedding(GeneratedImage(picture, torch.zeros(0), {}).as_pil())
+            alike = 0.0 if drawn is None else float((known @ _unit(drawn)).mean())
+            found.append({"face": alike, "face_detected": float(drawn is not None)})
+        return found
+
+    def _vectors(self, photos: tuple[Path, ...]) -> np.ndarray:
+        """(photos with a face, D) unit vectors."""
+        if photos not in self._photos:
+            seen = [self.model.embedding(open_picture(photo)) for photo in photos]
+            faces = [_unit(one) for one in seen if one is not None]
+            if not faces:
+                raise DataError(
+                    f"face: none of {len(photos)} photos shows a face; "
+                    "leave it out: benchmark.similarities.face=null"
+                )
+            self._photos[photos] = np.stack(faces)
+        return self._photos[photos]
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector.astype(np.float64) / max(1e-12, float(np.linalg.norm(vector)))

@@ -14,7 +14,7 @@ MEANING = {
     "unifybench/choice": "multiple choice: right letter",
     "unifybench/clip_i": "generated pictures against real ones",
     "unifybench/clip_t": "generated pictures against their prompt",
-    "unifybench/face": "face similarity, where a face was found",
+    "unifybench/face": "face similarity; a picture without a face counts 0",
     "unifybench/face_detected": "share of pictures with a face",
     "unifybench/concept_attributes": "the concept's looks are drawn right",
     "unifybench/knowledge": "a fact the prompt only implies is drawn",
