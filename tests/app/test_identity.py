@@ -50,6 +50,17 @@ def test_the_hash_sees_what_matters(key, value):
     assert digest(**{key: value}) != digest()
 
 
+@pytest.mark.parametrize("key", ["task__saved", "rows"])
+def test_another_concept_in_the_same_folder_is_another_request(key, tmp_path):
+    empty = digest(**{key: str(tmp_path)})
+    (tmp_path / "concept.json").write_text("{}")
+    one = digest(**{key: str(tmp_path)})
+    (tmp_path / "concept.safetensors").write_bytes(b"rows")
+    other = digest(**{key: str(tmp_path)})
+    assert len({empty, one, other}) == 3
+    assert other == digest(**{key: str(tmp_path)})
+
+
 def test_portable_is_resolved_but_for_paths():
     record = portable(OmegaConf.create(BASE))
     assert record["concept"] == {"root": "${paths.data}/x", "again": "${paths.data}/x", "number": 0}

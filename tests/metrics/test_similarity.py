@@ -9,7 +9,7 @@ from PIL import Image
 
 from unictk.errors import DataError, WeightsError
 from unictk.metrics.face_model import AlignedFaces
-from unictk.metrics.similarity import ClipSimilarity, FaceSimilarity
+from unictk.metrics.similarity import ClipSimilarity, DinoSimilarity, FaceSimilarity
 
 
 class Corner:
@@ -94,3 +94,26 @@ def test_files_that_are_no_network(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"x")
     with pytest.raises(WeightsError, match="not an ArcFace network"):
         AlignedFaces(tmp_path / "bad.onnx")
+
+
+def test_dino_is_the_mean_cosine_of_class_vectors(tmp_path):
+    from transformers import ViTConfig, ViTImageProcessor, ViTModel
+
+    torch.manual_seed(0)
+    config = ViTConfig(8, 1, 2, 16, image_size=32, patch_size=16)
+    model = ViTModel(config, add_pooling_layer=False).eval()
+    model.save_pretrained(tmp_path / "vit")
+    processor = ViTImageProcessor(size={"height": 32, "width": 32})
+    processor.save_pretrained(tmp_path / "vit")
+    photos = [saved(tmp_path, "a.png", 255, 0, 0), saved(tmp_path, "b.png", 0, 255, 0)]
+    (found,) = DinoSimilarity(str(tmp_path / "vit")).measure([flat(1, 0, 0)], [""], photos)
+    with torch.no_grad():
+        shown = [Image.new("RGB", (4, 4), (255, 0, 0)), *(Image.open(photo) for photo in photos)]
+        states = model(**processor(images=shown, return_tensors="pt")).last_hidden_state[:, 0]
+    vectors = torch.nn.functional.normalize(states, dim=-1)
+    assert found["dino"] == pytest.approx(float((vectors[0] @ vectors[1:].T).mean()), abs=1e-5)
+
+
+def test_a_dino_that_is_not_there(tmp_path):
+    with pytest.raises(WeightsError, match="cannot be loaded"):
+        DinoSimilarity(str(tmp_path)).measure([flat(1, 0, 0)], [""], [])

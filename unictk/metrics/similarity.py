@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image as PILImage
 from torch import Tensor
 
 from unictk.datamodules.pictures import open_picture
-from unictk.errors import DataError
+from unictk.errors import DataError, WeightsError
 from unictk.metrics.clip import image_scores, text_scores
 from unictk.metrics.clip_model import Clip, load_clip
 from unictk.metrics.face_model import AlignedFaces, FaceModel, FacePack
 from unictk.samples import GeneratedImage
+
+BATCH = 32
 
 
 class ClipSimilarity:
@@ -114,6 +118,55 @@ class FaceSimilarity:
                 )
             self._photos[photos] = np.stack(faces)
         return self._photos[photos]
+
+
+class DinoSimilarity:
+    """Mean cosine of DINO's class vectors with those of all photos (DreamBooth, section 4.1).
+
+    Args:
+        model: folder or hub name of a ViT in transformers' layout; the published choice is DINO ViT-S/16.
+    """
+
+    metrics = ("dino",)
+
+    def __init__(self, model: str = "facebook/dino-vits16") -> None:
+        self.model = model
+        self._photos: dict[tuple[Path, ...], Tensor] = {}
+
+    @cached_property
+    def network(self) -> tuple[Any, Any]:
+        """The model and its preprocessing, read when they are first needed."""
+        from transformers import AutoImageProcessor, AutoModel
+
+        try:
+            processor = AutoImageProcessor.from_pretrained(self.model)
+            return AutoModel.from_pretrained(self.model, use_safetensors=True).eval(), processor
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"dino: {self.model!r} cannot be loaded ({_first_line(error)})") from error
+
+    def measure(
+        self, pictures: Sequence[Tensor], texts: Sequence[str], photos: Sequence[Path]
+    ) -> list[dict[str, float]]:
+        """The mean cosine of each picture (3, H, W) in [0, 1]."""
+        key = tuple(photos)
+        if key not in self._photos:
+            self._photos[key] = self._vectors([open_picture(photo) for photo in photos])
+        drawn = self._vectors([GeneratedImage(one, torch.zeros(0), {}).as_pil() for one in pictures])
+        return [{"dino": float(score)} for score in image_scores(drawn, self._photos[key])]
+
+    @torch.no_grad()
+    def _vectors(self, pictures: Sequence[PILImage.Image]) -> Tensor:
+        model, processor = self.network
+        hidden = [
+            model(**processor(images=list(pictures[first : first + BATCH]), return_tensors="pt"))
+            for first in range(0, len(pictures), BATCH)
+        ]
+        vectors = torch.cat([one.last_hidden_state[:, 0] for one in hidden])
+        return torch.nn.functional.normalize(vectors.float(), dim=-1)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
