@@ -192,8 +192,8 @@ ASKS = (
     ("place", "setting"),
     ("wear or hold", "accessory"),
     ("colour", "item"),
-    ("left, middle", "column"),
-    ("top, middle", "row"),
+    ("On the left, in", "column"),
+    ("At the top, in", "row"),
     ("size", "size"),
 )
 """What tells the kind of a question about a picture."""

@@ -100,7 +100,8 @@ def test_dino_is_the_mean_cosine_of_class_vectors(tmp_path):
     from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
     torch.manual_seed(0)
-    config = ViTConfig(8, 1, 2, 16, image_size=32, patch_size=16)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = ViTConfig(**sizes, image_size=32, patch_size=16)
     model = ViTModel(config, add_pooling_layer=False).eval()
     model.save_pretrained(tmp_path / "vit")
     processor = ViTImageProcessor(size={"height": 32, "width": 32})

@@ -62,8 +62,8 @@ SEEN: dict[Phrasing, Phrases] = {
         "setting": ("What place is {name} in?",),
         "accessory": ("What thing does {name} wear or hold here?",),
         "item": ("Which colour is the {thing} of {name} here?",),
-        "column": ("On the left, in the middle or on the right: where does {name} stand?",),
-        "row": ("At the top, in the middle or at the bottom: where does {name} stand?",),
+        "column": ("On the left, in the middle or on the right: where is {name}?",),
+        "row": ("At the top, in the middle or at the bottom: where is {name}?",),
         "size": ("What size does {name} have here?",),
     },
 }
