@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image as PILImage
 from torch import Tensor
 
 from unictk.backbones.base import Backbone
@@ -76,8 +75,3 @@ def grid(pictures: Sequence[Tensor]) -> Tensor:
     whole = [*pictures, *[torch.zeros_like(pictures[0])] * (rows * columns - len(pictures))]
     lines = [torch.cat(list(whole[n * columns : (n + 1) * columns]), dim=2) for n in range(rows)]
     return torch.cat(lines, dim=1)
-
-
-def opened(folder: Path, sheets: Sequence[Sheet]) -> list[PILImage.Image]:
-    """The files as pictures."""
-    return [PILImage.open(folder / sheet.path).convert("RGB") for sheet in sheets]

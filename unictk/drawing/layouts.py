@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,11 +55,7 @@ class Plain(Layout):
 
     def sheets(self, rows: Sequence[PromptRow], count: int) -> list[Sheet]:
         """One picture a file."""
-        return [
-            Sheet(f"{row.number:04d}-{n:03d}.{self.ending}", row.text, row.number, n)
-            for row in rows
-            for n in range(count)
-        ]
+        return _singles(rows, count, lambda row, n: f"{row.number:04d}-{n:03d}.{self.ending}")
 
 
 class Tiif(Layout):
@@ -106,11 +102,7 @@ class GenEval(Layout):
 
     def sheets(self, rows: Sequence[PromptRow], count: int) -> list[Sheet]:
         """One picture a file."""
-        return [
-            Sheet(f"{row.number:05d}/samples/{n:05d}.{self.ending}", row.text, row.number, n)
-            for row in rows
-            for n in range(count)
-        ]
+        return _singles(rows, count, lambda row, n: f"{row.number:05d}/samples/{n:05d}.{self.ending}")
 
     def texts(self, rows: Sequence[PromptRow]) -> dict[str, str]:
         """The rows as they are: the detector reads classes and counts from them."""
@@ -172,11 +164,10 @@ class CompBench(Layout):
         for row in rows:
             if "/" in row.text or "_" in row.text or len(row.text.encode()) > 230:
                 raise DataError(f"prompt of row {row.number}: {row.text!r} cannot be in a file name")
-        return [
-            Sheet(f"samples/{row.text}_{row.number * count + n:06d}.{self.ending}", row.text, row.number, n)
-            for row in rows
-            for n in range(count)
-        ]
+        ending = self.ending
+        return _singles(
+            rows, count, lambda row, n: f"samples/{row.text}_{row.number * count + n:06d}.{ending}"
+        )
 
 
 LAYOUTS: Mapping[str, type[Layout]] = {
@@ -201,6 +192,11 @@ def unique(sheets: Iterable[Sheet]) -> list[Sheet]:
     if times > 1:
         raise DataError(f"{path}: {times} prompts would be drawn into this file; expected ids of their own")
     return found
+
+
+def _singles(rows: Sequence[PromptRow], count: int, path: Callable[[PromptRow, int], str]) -> list[Sheet]:
+    """A file for each of ``count`` pictures of every prompt."""
+    return [Sheet(path(row, n), row.text, row.number, n) for row in rows for n in range(count)]
 
 
 def _text(row: PromptRow, *names: str) -> str:
