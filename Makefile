@@ -17,8 +17,8 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## The main job: three stages on a real cat, with a small model, and a report
 	$(BIN)/python run.py rerun=true
 
-test: $(READY) ## The fast tests
-	$(BIN)/python -m pytest -m "not slow"
+test: $(READY) ## The fast tests, a process with one thread on each core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
 
 test-slow: $(READY) ## The tests that take longer than about ten seconds
 	$(BIN)/python -m pytest -m slow
