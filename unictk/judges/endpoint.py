@@ -38,7 +38,8 @@ class Endpoint:
         concurrency: requests at a time.
         attempts: tries per request.
         timeout: seconds per try.
-        budget: requests that this process may send; None: any number.
+        budget: questions that this process may send, each counted once however often the endpoint is busy;
+            None: any number.
         cache: folder of replies (:class:`~unictk.judges.replies.Replies`); None keeps none.
         max_tokens: longest reply.
 
