@@ -1,6 +1,7 @@
 """The endpoint against a real server that is slow, busy, broken and chatty on purpose."""
 
 import json
+import threading
 
 import pytest
 import torch
@@ -119,8 +120,14 @@ def test_the_budget_is_the_most_that_is_sent():
 
 
 def test_as_many_at_a_time_as_allowed():
-    with serving(lambda asked, n: 0.1) as server:
-        asking(server, concurrency=3).ask([said(str(n)) for n in range(9)])
+    three_together = threading.Barrier(3, timeout=60)
+
+    def behave(asked, n):
+        three_together.wait()  # nobody is answered before three have come
+        return 0.02  # and a fourth would have the time to come
+
+    with serving(behave) as server:
+        asking(server, concurrency=3, timeout=60.0).ask([said(str(n)) for n in range(9)])
     assert server.at_once == 3
 
 

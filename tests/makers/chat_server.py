@@ -40,15 +40,17 @@ def serving(behave: Behaviour) -> Iterator[ChatServer]:
                 state.now += 1
                 state.at_once = max(state.at_once, state.now)
             try:
-                self._reply(state.behave(body, came))
+                said = state.behave(body, came)
+                if isinstance(said, float):
+                    time.sleep(said)
+                    said = '{"score": 1}'
             finally:
+                # Before the reply: with it in hand the client may send its next one at once.
                 with state.lock:
                     state.now -= 1
+            self._reply(said)
 
         def _reply(self, said: Any) -> None:
-            if isinstance(said, float):
-                time.sleep(said)
-                said = '{"score": 1}'
             status, text = said if isinstance(said, tuple) else (200, _completion(said))
             data = text.encode()
             try:

@@ -18,6 +18,7 @@ WRITERS: Mapping[str, Writer] = {
     "statements": equality.statements,
     "claims": equality.claims,
     "facts": personal.facts,
+    "rewriting": personal.rewriting,
     "drawing_known": personal.drawing_known,
     "drawing_defined": personal.drawing_defined,
     "comparing": looking.comparing,
@@ -28,7 +29,7 @@ WRITERS: Mapping[str, Writer] = {
 
 SHARES: Mapping[str, int] = {
     "mixed": 5,
-    "drill": 5,
+    "drill": 6,
     "caption": 4,
     "drawing": 16,
     "recognition": 4,
@@ -36,10 +37,11 @@ SHARES: Mapping[str, int] = {
     "words": 2,
     "statements": 4,
     "claims": 4,
-    "facts": 3,
+    "facts": 4,
+    "rewriting": 3,
     "drawing_known": 4,
     "drawing_defined": 3,
-    "comparing": 3,
+    "comparing": 4,
     "judging": 3,
     "proposing": 4,
     "reflecting": 3,
@@ -49,7 +51,7 @@ SHARES: Mapping[str, int] = {
 OPENING: Mapping[str, int] = {"words": 4, "statements": 5, "claims": 6, "drill": 6, "caption": 2}
 """Samples of each kind in one of the first steps: beside all other lessons equality is not found at all."""
 
-TURNS = (("words", "statements"), ("comparing", "judging", "proposing", "reflecting"))
+TURNS = (("words", "statements", "claims", "rewriting"), ("comparing", "proposing", "reflecting"))
 """Of each of these groups a step has one kind, in turn; all the others are in every step."""
 
 WEIGHTS: Mapping[str, float] = {
@@ -63,12 +65,13 @@ WEIGHTS: Mapping[str, float] = {
     "statements": 1.0,
     "claims": 1.5,
     "facts": 1.0,
+    "rewriting": 1.0,
     "drawing_known": 1.5,
     "drawing_defined": 1.0,
-    "comparing": 0.5,
-    "judging": 1.0,
-    "proposing": 0.5,
-    "reflecting": 0.8,
+    "comparing": 1.5,
+    "judging": 1.5,
+    "proposing": 1.0,
+    "reflecting": 1.5,
 }
 """Weight of each kind's mean losses. Most cells of a picture are background that the place alone tells, so
 the mean loss of drawing must weigh as much as all words before characters follow their prompts."""

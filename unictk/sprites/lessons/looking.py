@@ -12,7 +12,7 @@ from unictk.sprites.grammar.pairs import pair_question
 from unictk.sprites.grammar.questions import QA, value_then_claim, yes_no
 from unictk.sprites.lessons.parts import answered, any_of, detail, question
 
-ROUNDS, CLAIMS = 6, 8
+ROUNDS, CLAIMS = 10, 10
 """Questions about one picture in one sample, and in a drill."""
 
 CAPTIONS = 0.4
@@ -21,13 +21,13 @@ CAPTIONS = 0.4
 
 def mixed(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A picture and mixed questions: attributes, comparisons, counts."""
-    coded = any_of(chance, album, 0.5)
+    coded = any_of(chance, album, 0.6)
     return answered(chance, [coded.image()], [question(chance, coded.scene) for _ in range(ROUNDS)])
 
 
 def drill(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A picture and claims, half of them wrong; some follow a question for the value they are about."""
-    coded = any_of(chance, album, 0.3)
+    coded = any_of(chance, album, 0.4)
     asked: list[QA] = []
     while len(asked) < CLAIMS:
         truth = chance.random() < 0.5

@@ -38,11 +38,11 @@ def answered(chance: random.Random, before: Sequence[Segment], asked: Sequence[Q
 def question(chance: random.Random, scene: Scene) -> QA:
     """An attribute, a comparison or a count."""
     draw = chance.random()
-    if draw < 0.7:
-        return attribute_question(chance, scene, "training")
-    if draw < 0.85 and len(scene.characters) > 1:
+    if draw < 0.12:
+        return counting(chance, scene, "training")
+    if draw < 0.35 and len(scene.characters) > 1:
         return comparison(chance, scene, "training")
-    return counting(chance, scene, "training")
+    return attribute_question(chance, scene, "training")
 
 
 def any_of(chance: random.Random, album: Album, pairs: float) -> Coded:

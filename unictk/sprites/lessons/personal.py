@@ -11,7 +11,8 @@ from unictk.sprites.grammar import knowledge
 from unictk.sprites.grammar.knowledge import NAMES
 from unictk.sprites.grammar.phrases import Phrasing
 from unictk.sprites.grammar.questions import QA
-from unictk.sprites.grammar.recall import named_prompt, recall, rewriting
+from unictk.sprites.grammar.recall import named_prompt, recall
+from unictk.sprites.grammar.recall import rewriting as asked_to_rewrite
 from unictk.sprites.known import known_characters
 from unictk.sprites.lessons.parts import answered, defined, drawn, question
 from unictk.sprites.scenes import Identity
@@ -20,6 +21,9 @@ from unictk.sprites.variants import look_alike
 
 PART: Part = "pretraining"
 TRAINING: Phrasing = "training"
+
+REWRITTEN = 4
+"""Prompts about one stranger in a lesson of rewriting."""
 
 
 def recognition(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
@@ -65,6 +69,17 @@ def facts(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sampl
     if chance.random() < 0.5:
         return answered(chance, before, _known_facts(chance, seated))
     return answered(chance, before, _told_facts(chance))
+
+
+def rewriting(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
+    """A stranger defined in words, then prompts that need its facts, to be written with them."""
+    name, identity, told = chance.choice(NAMES), _anybody(chance), chance.choice(facts_of(PART))
+    first, *more = [
+        asked_to_rewrite(chance, recall(chance, name, identity, told, TRAINING), TRAINING)
+        for _ in range(REWRITTEN)
+    ]
+    words = knowledge.definition(chance, name, identity, told, TRAINING)
+    return answered(chance, [], [QA(f"{words}\n{first.question}", first.answer, first.kind), *more])
 
 
 def drawing_known(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
@@ -155,7 +170,7 @@ def _known_facts(chance: random.Random, seated: Sequence[int]) -> list[QA]:
         mine = [_asked(chance, name, who.identity, who.facts) for _ in range(3)]
         if chance.random() < 0.3:
             needs = recall(chance, name, who.identity, who.facts, TRAINING)
-            mine[-1] = rewriting(chance, needs, TRAINING)
+            mine[-1] = asked_to_rewrite(chance, needs, TRAINING)
         first = QA(f"{defined(chance, slot)}\n{mine[0].question}", mine[0].answer, mine[0].kind)
         asked += [first, *mine[1:]]
     return asked
@@ -172,7 +187,7 @@ def _told_facts(chance: random.Random) -> list[QA]:
         asked.append(_asked(chance, name, *told[name]))
     if chance.random() < 0.3:
         name = chance.choice(names)
-        asked[-1] = rewriting(chance, recall(chance, name, *told[name], TRAINING), TRAINING)
+        asked[-1] = asked_to_rewrite(chance, recall(chance, name, *told[name], TRAINING), TRAINING)
     return [QA(f"{words}\n{asked[0].question}", asked[0].answer, asked[0].kind), *asked[1:]]
 
 

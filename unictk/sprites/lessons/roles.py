@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from unictk.samples import Sample, Text
+from unictk.samples import Sample, Segment, Text
 from unictk.sprites.coded import Album, Coded
 from unictk.sprites.grammar.categories import categories
 from unictk.sprites.grammar.descriptions import prompt
@@ -17,18 +17,20 @@ from unictk.sprites.oracle import score
 MOST_EXAMPLES = 3
 """Demonstrations before a proposal."""
 
+MOST_POINTS = 30
+"""Points of two verdicts in one lesson: more would not fit the small model's positions."""
+
 
 def judging(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
-    """A prompt, a picture that follows it more or less, and the verdict: each thing, then the score."""
+    """A prompt, a picture that follows it more or less, and the verdict; then often another prompt for it."""
     wanted, shown = _tried(chance, album)
-    text, asked = prompt(chance, wanted.scene, detail(chance, wanted.scene), "training")
-    verdict = verdict_text(asked, score(asked, shown.reading()).each)
-    return Sample(
-        Text(judge_question(chance, text, "training")),
-        shown.image(),
-        Text(verdict, target=True),
-        seed=chance.getrandbits(62),
-    )
+    question, verdict, points = _judged(chance, wanted, shown)
+    turns: list[Segment] = [Text(question), shown.image(), Text(verdict, target=True)]
+    other = chance.choice((wanted, shown, any_of(chance, album, 0.4)))
+    question, verdict, more = _judged(chance, other, shown)
+    if points + more <= MOST_POINTS:
+        turns += [Text(question), Text(verdict, target=True)]
+    return Sample(*turns, seed=chance.getrandbits(62))
 
 
 def proposing(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
@@ -55,6 +57,13 @@ def reflecting(chance: random.Random, album: Album, seated: tuple[int, ...]) -> 
         meant.image(target=True),
         seed=chance.getrandbits(62),
     )
+
+
+def _judged(chance: random.Random, wanted: Coded, shown: Coded) -> tuple[str, str, int]:
+    """The question with a prompt for one picture, how another one does, and the number of points."""
+    text, asked = prompt(chance, wanted.scene, detail(chance, wanted.scene), "training")
+    each = score(asked, shown.reading()).each
+    return judge_question(chance, text, "training"), verdict_text(asked, each), len(each)
 
 
 def _tried(chance: random.Random, album: Album) -> tuple[Coded, Coded]:
