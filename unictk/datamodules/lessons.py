@@ -64,17 +64,18 @@ class Lessons(LightningDataModule):
         _ = self.world
 
     def step(self, number: int, rank: int = 0, ranks: int = 1) -> Step:
-        """What process ``rank`` of ``ranks`` gets of step ``number``: every n-th sample of each kind.
+        """What process ``rank`` of ``ranks`` gets of step ``number``: samples are dealt like cards.
 
         All of them write all samples, so that the step is the same for any number of processes and each
         knows the target counts of the whole.
         """
         chance = random.Random(seed_of(self.seed, "lessons", number))
         seated = tuple(chance.sample(range(self.known), self.slots)) if self.slots else ()
-        batches = {}
+        batches, dealt = {}, 0
         for kind, count in self._shares(number).items():
             samples = [self.writers[kind](chance, self.world, seated) for _ in range(count)]
-            if mine := samples[rank::ranks]:
+            first, dealt = (rank - dealt) % ranks, dealt + count
+            if mine := samples[first::ranks]:
                 batch, whole = self.layout.collate(mine), None
                 if ranks > 1:
                     whole = self.layout.collate(samples).counts

@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 UNREADABLE = 0.12
 """A picture of a larger residual than this is not a scene, and nothing in it counts as right.
 
-Ninety-nine of a hundred reconstructions of held-out scenes lie below it (``benchmarks/sprites_unreadable.py``).
+Ninety-nine of a hundred reconstructions of held-out scenes lie below it: see
+``benchmarks/sprites_unreadable.py``.
 """
 
 CELL = 4
 """Pixels a side of the cells in which a picture is also compared as a whole.
 
-A tokenizer blurs edges, which hardly changes the mean colour of a cell; codes that are wrong do. The error of the
-means counts this many times, so that white noise has the same residual in pixels and in cells.
+A tokenizer blurs edges, which hardly changes the mean colour of a cell; codes that are wrong do. The error
+of the means counts this many times, so that white noise has the same residual in pixels and in cells.
 """
 
 _HOLDS = {"left": left_of, "above": above, "bigger": bigger}
@@ -48,8 +49,9 @@ class Reading:
 
     ``residual`` is the root mean squared error (0 to 1) between the picture and the best rendering over the
     whole picture or over one character, or :data:`CELL` times that of the means of cells, whichever is
-    largest: a right background cannot hide a wrong character, nor small characters a wrong background. ``readable`` is whether it is at most :data:`UNREADABLE`; ``scene`` is the best guess anyway.
-    Characters are in the order they are painted; where they do not overlap, row by row.
+    largest: a right background cannot hide a wrong character, nor a small character a wrong background.
+    ``readable`` is whether it is at most :data:`UNREADABLE`; ``scene`` is the best guess anyway. Characters
+    are in the order they are painted; where they do not overlap, row by row.
     """
 
     scene: Scene
