@@ -77,7 +77,7 @@ def test_a_perfect_backbone_scores_one_everywhere(bench):
 def test_a_constant_backbone_scores_chance(bench):
     for said in ("Yes.", "No."):
         found = short(ask(bench, Constant(said)))
-        assert found["yes_no"] == 0.5
+        assert found["yes_no"] == found["yes_no_two"] == 0.5
         assert found["known"] == 0.5
         assert found["known_positive"] == float(said == "Yes.")
         assert found["known_hard"] == found["known_random"] == float(said == "No.")
@@ -85,7 +85,7 @@ def test_a_constant_backbone_scores_chance(bench):
         assert found["known_facts"] in (0.2, 0.3)  # 10 items: 5 values, 5 claims
         assert 0.2 < found["comparison"] < 0.8
         for name in (
-            *("qa", "counting", "caption_exact", "caption_exact_two", "rewrite", "known_rewrite"),
+            *("qa", "qa_two", "counting", "caption_exact", "caption_exact_two", "rewrite", "known_rewrite"),
             *("generation_attributes", "generation_all", "generation_all_two", "generation_relation"),
             *("known_drawn", "known_knowledge", "tokenizer", "propose_parses", "propose_fits"),
             *("propose_distinct", "judge_parses", "judge_points", "judge_spearman", "reflection"),

@@ -80,7 +80,7 @@ def test_no_question_is_one_of_training(tmp_path, monkeypatch, listed):
 
 
 def test_half_is_yes(listed):
-    for metric in ("yes_no", "in_context", "known_facts"):
+    for metric in ("yes_no", "yes_no_two", "in_context", "known_facts"):
         said = [i.reference for i in listed.values() if i.metric == metric and i.reference in ("Yes.", "No.")]
         assert abs(said.count("Yes.") - said.count("No.")) <= 1
         assert len(said) > 10

@@ -22,12 +22,9 @@ from unictk.sprites.grammar.knowledge import NAMES
 from unictk.sprites.grammar.pairs import pair_question
 from unictk.sprites.grammar.questions import QA, attribute_question, comparison, counting, yes_no
 from unictk.sprites.grammar.recall import recall, rewriting
-from unictk.sprites.scenes import Identity, Scene
+from unictk.sprites.scenes import Identity
 from unictk.sprites.splits import Facts, facts_of, hard_negatives, identities_of, random_scene
 from unictk.sprites.variants import look_alike
-
-PAIRS = 0.35
-"""Share of pictures with two characters, as in pretraining."""
 
 CAPTION_TOKENS = 96
 PROMPT_TOKENS = 64
@@ -43,14 +40,16 @@ def looking(asking: Asking, scale: Scale) -> list[Questions]:
         return made(metric, many(count, scale), asking.seed, write)
 
     short = [
-        *some("qa", 600, _attribute),
+        *some("qa", 400, _attribute(1)),
+        *some("qa_two", 300, _attribute(2)),
         *some("counting", 200, _count),
         *some("comparison", 300, _comparison),
-        *some("yes_no", 600, _yes_no),
+        *some("yes_no", 400, _yes_no(1)),
+        *some("yes_no_two", 300, _yes_no(2)),
         *some("pairs", 300, _two_pictures),
         *some("in_context", 400, _in_context),
     ]
-    captions = [*some("caption_exact", 200, _caption), *some("caption_exact_two", 200, _caption_of_two)]
+    captions = [*some("caption_exact", 200, _caption(1)), *some("caption_exact_two", 200, _caption(2))]
     return [
         Questions(asking, short),
         Questions(asking, captions, CAPTION_TOKENS),
@@ -58,39 +57,46 @@ def looking(asking: Asking, scale: Scale) -> list[Questions]:
     ]
 
 
-def _scene(chance: random.Random) -> Scene:
-    return random_scene(chance, WORLD, 2 if chance.random() < PAIRS else 1)
+SUFFIX = {1: "", 2: "_two"}
+"""Of metrics, by the number of characters in the picture."""
 
 
-def _attribute(chance: random.Random, number: int) -> Item:
-    scene = _scene(chance)
-    qa = attribute_question(chance, scene, PHRASING)
-    return asked_in_words("qa", number, qa, [scene], tags=(f"qa_{qa.kind}",))
+def _attribute(characters: int) -> Write:
+    def write(chance: random.Random, number: int) -> Item:
+        scene = random_scene(chance, WORLD, characters)
+        qa = attribute_question(chance, scene, PHRASING)
+        metric = f"qa{SUFFIX[characters]}"
+        return asked_in_words(metric, number, qa, [scene], tags=(f"{metric}_{qa.kind}",))
+
+    return write
+
+
+def _yes_no(characters: int) -> Write:
+    def write(chance: random.Random, number: int) -> Item:
+        scene = random_scene(chance, WORLD, characters)
+        qa = yes_no(chance, scene, number % 2 == 0, PHRASING)
+        return asked_in_words(f"yes_no{SUFFIX[characters]}", number, qa, [scene])
+
+    return write
+
+
+def _caption(characters: int) -> Write:
+    def write(chance: random.Random, number: int) -> Item:
+        scene = random_scene(chance, WORLD, characters)
+        qa = caption(chance, scene, PHRASING)
+        return asked_in_words(f"caption_exact{SUFFIX[characters]}", number, qa, [scene])
+
+    return write
 
 
 def _count(chance: random.Random, number: int) -> Item:
-    scene = _scene(chance)
+    scene = random_scene(chance, WORLD, 1 + number % 2)
     return asked_in_words("counting", number, counting(chance, scene, PHRASING), [scene])
 
 
 def _comparison(chance: random.Random, number: int) -> Item:
     scene = random_scene(chance, WORLD, 2)
     return asked_in_words("comparison", number, comparison(chance, scene, PHRASING), [scene])
-
-
-def _yes_no(chance: random.Random, number: int) -> Item:
-    scene = _scene(chance)
-    return asked_in_words("yes_no", number, yes_no(chance, scene, number % 2 == 0, PHRASING), [scene])
-
-
-def _caption(chance: random.Random, number: int) -> Item:
-    scene = random_scene(chance, WORLD)
-    return asked_in_words("caption_exact", number, caption(chance, scene, PHRASING), [scene])
-
-
-def _caption_of_two(chance: random.Random, number: int) -> Item:
-    scene = random_scene(chance, WORLD, 2)
-    return asked_in_words("caption_exact_two", number, caption(chance, scene, PHRASING), [scene])
 
 
 def _two_pictures(chance: random.Random, number: int) -> Item:

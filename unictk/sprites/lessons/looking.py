@@ -21,13 +21,13 @@ CAPTIONS = 0.4
 
 def mixed(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A picture and mixed questions: attributes, comparisons, counts."""
-    coded = any_of(chance, album, 0.6)
+    coded = any_of(chance, album, 0.8)
     return answered(chance, [coded.image()], [question(chance, coded.scene) for _ in range(ROUNDS)])
 
 
 def drill(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A picture and claims, half of them wrong; some follow a question for the value they are about."""
-    coded = any_of(chance, album, 0.4)
+    coded = any_of(chance, album, 0.55)
     asked: list[QA] = []
     while len(asked) < CLAIMS:
         truth = chance.random() < 0.5
@@ -40,7 +40,7 @@ def drill(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sampl
 
 def captioning(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A picture and its one complete caption, or one of the prompts it fulfils."""
-    coded = any_of(chance, album, 0.5)
+    coded = any_of(chance, album, 0.7)
     if chance.random() < 0.75:
         return answered(chance, [coded.image()], [caption(chance, coded.scene, "training")])
     free = free_caption(chance, coded.scene, detail(chance, coded.scene), "training")
@@ -65,7 +65,7 @@ def comparing(chance: random.Random, album: Album, seated: tuple[int, ...]) -> S
 
 def drawing(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A prompt, or the complete caption in its one form, and the picture it asks for."""
-    coded = any_of(chance, album, 0.35)
+    coded = any_of(chance, album, 0.2)
     text = canonical(coded.scene)
     if chance.random() > CAPTIONS:
         text, _ = prompt(chance, coded.scene, detail(chance, coded.scene), "training")
