@@ -14,7 +14,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(READY)
 
-demo: $(READY) ## The main job: three stages on a real cat, with a small model, and a report
+demo: $(READY) ## The main job: three stages on a drawn character, with a small model, and a report
 	$(BIN)/python run.py rerun=true
 
 test: $(READY) ## The fast tests, a process with one thread on each core

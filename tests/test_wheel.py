@@ -1,4 +1,4 @@
-"""What an installed wheel holds: the configuration, the tokenizer, the report's template."""
+"""What an installed wheel holds: the configuration, the tokenizer, the weights, the report's template."""
 
 from __future__ import annotations
 
@@ -43,6 +43,11 @@ def test_an_unpacked_wheel_checks_requests_and_finds_its_files(tmp_path: Path) -
         "unictk/conf/schema.json",
         "unictk/report/page.html.j2",
         "unictk/assets/tokenizer/tokenizer.json",
+        "unictk/assets/sprites/README.md",
+        "unictk/assets/sprites/known.safetensors",
+        "unictk/assets/sprites/showo/model.safetensors",
+        "unictk/assets/sprites/magvit/model.safetensors",
+        "unictk/assets/sprites/clip/open_clip_model.safetensors",
     } <= names
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     command = [sys.executable, "-m", "unictk.app"]

@@ -127,7 +127,7 @@ def test_late_refusals(tmp_path):
         (["task=measure"], "benchmark: UnifyBench evaluates a concept; task=measure needs one without; nearest: benchmark=sprites"),
         (["task=measure", "benchmark=none"], "benchmark: none measures nothing; task=measure needs one without; nearest: benchmark=sprites"),
         (["benchmark=sprites"], "benchmark: SpritesBenchmark evaluates no concept, but task=train asks about one; nearest: task=measure, or benchmark=unifybench"),
-        (["task=measure", "benchmark=sprites"], "judge: null scores no drawings, but SpritesBenchmark has some; nearest: judge=oracle"),
+        (["task=measure", "benchmark=sprites", "judge=none"], "judge: none scores no drawings, but SpritesBenchmark has some; nearest: judge=oracle"),
         (["task=measure", "benchmark=sprites", "judge=rules"], "judge: RulesJudge scores no drawings, but SpritesBenchmark has some; nearest: judge=oracle"),
         (["experiment=sprites/evaluate", "benchmark.known=nowhere"], "benchmark.known: 'nowhere' is not a file; expected rows of known characters"),
         (["experiment=sprites/evaluate", "benchmark.scale=half"], "benchmark.scale: 'half' is not a choice. All: quick, full"),

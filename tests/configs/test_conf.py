@@ -28,6 +28,10 @@ def compositions(file: str, base: Composed) -> list[str]:
     group, _, option = file.removesuffix(".yaml").rpartition("/")
     if not group:
         return []
+    if group.startswith("experiment"):
+        return [f"experiment={file.removesuffix('.yaml').partition('/')[2]}"]
+    if group == "stage":  # a recipe that changes none of a stage's values
+        return ["experiment=unictokens", f"stage@stages.s1={option}"]
     places = [place for place in base.choices if place.partition("@")[0] == group]
     return [f"{places[0] if places else '+' + group}={option}"]
 

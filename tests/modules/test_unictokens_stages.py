@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unictk.concepts.bridge import late_cells
 from unictk.concepts.initialisers import class_word, kmeans_rows
+from unictk.concepts.known_rows import save_known
 from unictk.concepts.tokens import ConceptTokens
 from unictk.datamodules.concept_data import ConceptData
 from unictk.datamodules.mixture import Mixture, Share
@@ -118,6 +119,22 @@ def test_stage_1_from_words_alone(data: ConceptData) -> None:
     make_stage("s1", backbone, concept, data, start="words").begin()
     soft = concept.rows().input[1:]
     assert torch.equal(soft, soft[:1].expand_as(soft))
+
+
+def test_rows_start_where_known_characters_are_on_average(tmp_path: Path, data: ConceptData) -> None:
+    backbone = small_backbone()
+    concept = ConceptTokens("bo", backbone.row_shape)
+    table = torch.randn(3, 8, backbone.row_shape.hidden).bfloat16().float()
+    save_known(tmp_path / "known", table, {"identifier": 1, "shared": 5, "generation": 2})
+    known = {"start": "known", "known": str(tmp_path / "known")}
+    make_stage("s1", backbone, concept, data, **known).begin()
+    make_stage("s2", backbone, concept, data, **known).begin()
+    assert [len(rows) for rows in (concept.rows().input, concept.rows().head)] == [7, 7]
+    torch.testing.assert_close(concept.rows().input, table.mean(0)[[0, 1, 2, 3, 4, 6, 7]])
+    more = ConceptTokens("nori", backbone.row_shape)
+    make_stage("s1", backbone, more, data, **known).begin()
+    with pytest.raises(UserError, match="known characters have 2 rows of group generation; 3 are wanted"):
+        make_stage("s2", backbone, more, data, generation=3, **known).begin()
 
 
 def test_faces_are_asked_for_people_and_named_when_missing(

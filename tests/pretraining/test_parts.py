@@ -79,6 +79,18 @@ def test_a_part_that_is_done_is_read_back(weights):
     assert_equal(backbone, other)
 
 
+def test_codes_of_the_tokenizer_that_was_are_forgotten(weights, tmp_path):
+    """On disk as in memory: a run that goes on, or another one, starts from the same untrained tokenizer."""
+    folder, _ = weights
+    untrained = showo(5, code_folder=str(tmp_path))
+    untrained.layout.codes.put("picture", torch.zeros(144, dtype=torch.int64))
+    TokenizerPart(partial(AdamW, lr=1e-3)).read(folder / "weights", untrained)
+    assert untrained.layout.codes.get("picture") is None
+    untrained.layout.codes.put("picture", torch.ones(144, dtype=torch.int64))
+    trained = showo(7, image_weights=str(folder / "weights/magvit"), code_folder=str(tmp_path))
+    assert torch.equal(trained.layout.codes.get("picture"), torch.ones(144, dtype=torch.int64))
+
+
 def test_known_rows_and_weights_are_half_precision(weights):
     folder, backbone = weights
     known = load_known(folder / "weights" / KNOWN_ROWS, backbone.row_shape, backbone.fresh_rows)

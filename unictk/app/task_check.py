@@ -60,7 +60,7 @@ def benchmark_and_judge(plain: Mapping[str, Any]) -> None:
         )
     judge = _target(plain, "judge")
     if benchmark in MODEL_BENCHMARKS and (not judge or judge in ANSWER_JUDGES):
-        found = judge.rpartition(".")[2] or "null"
+        found = judge.rpartition(".")[2] or "none"
         raise UserError(f"judge: {found} scores no drawings, but {name} has some; nearest: judge=oracle")
     known = plain["benchmark"].get("known")
     if known is not None and not Path(str(known)).is_file():

@@ -22,6 +22,9 @@ from unictk.errors import UserError, WeightsError
 
 FORMAT = "unictk known rows 1"
 
+BUNDLED = Path(__file__).parents[1] / "assets" / "sprites" / "known.safetensors"
+"""Those of the bundled backbone."""
+
 FreshRows = Callable[[int], Rows]
 """A backbone's ``fresh_rows``: starting values for so many rows."""
 
@@ -67,6 +70,25 @@ def load_known(path: str | Path, shape: RowShape, fresh: FreshRows) -> list[Conc
         ConceptTokens.from_rows(f"c{number}", shape, groups, Rows(rows, head.head, head.bias))
         for number, rows in enumerate(values.float())
     ]
+
+
+def usual_rows(path: str | Path, shape: RowShape, group: str, count: int) -> Tensor:
+    """(count, hidden) fp32: the first rows of a group, each the mean over the known characters.
+
+    What these have in common is how a model was used to be told of somebody; a new concept that starts here
+    has only the difference to learn.
+
+    Raises:
+        WeightsError: as :func:`load_known`.
+        UserError: the known characters have fewer rows of this group.
+    """
+    file = Path(path)
+    values, groups = _read(file)
+    check_row_shape(file, RowShape(values.shape[2], shape.head_bias), shape)
+    if count > (most := groups.get(group, 0)):
+        raise UserError(f"start: known characters have {most} rows of group {group}; {count} are wanted")
+    first = sum(size for name, size in groups.items() if GROUPS.index(name) < GROUPS.index(group))
+    return values[:, first : first + count].float().mean(0)
 
 
 def _read(path: Path) -> tuple[Tensor, dict[str, int]]:

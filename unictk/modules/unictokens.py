@@ -18,6 +18,7 @@ from unictk.backbones.base import Rows
 from unictk.concepts.bridge import late_cells
 from unictk.concepts.faces import face_rows
 from unictk.concepts.initialisers import class_word, description_words, kmeans_rows
+from unictk.concepts.known_rows import BUNDLED, usual_rows
 from unictk.concepts.lora import LoraSettings, add_lora
 from unictk.datamodules.mixture import Flow
 from unictk.datamodules.writers import drawings, photo_segments, understanding
@@ -27,6 +28,9 @@ from unictk.samples import Batch, View
 HeadStart = Literal["text", "codes"]
 """Starting head rows: the mean text row with the lowest text bias, or the published leftovers, copies of
 image codes' rows (which then compete with those codes in every image softmax)."""
+
+Known = str | None
+"""File of known characters' rows, whose mean a start can be; None: of those of the bundled backbone."""
 
 RowCount = Annotated[int, Ge(0)]
 Share = Annotated[float, Interval(ge=0, le=1)]
@@ -39,8 +43,10 @@ class UnderstandingWarmup(ConceptStage):
 
     Args beyond :class:`~unictk.modules.concept_stage.ConceptStage`:
         shared: soft tokens that both tasks use.
-        start: of the shared tokens: ``photos`` (k-means centres of the training photos' codes) or
-            ``words`` (mean vector of class and description). The identifier starts at the class word.
+        start: of the shared tokens: ``photos`` (k-means centres of the training photos' codes),
+            ``words`` (mean vector of class and description) or ``known`` (see :data:`Known`). The
+            identifier starts at the class word, with ``known`` like the other tokens.
+        known: see :data:`Known`.
         head_start: see :data:`HeadStart`.
         lora: adapters in the language model that train too, or None.
     """
@@ -59,27 +65,35 @@ class UnderstandingWarmup(ConceptStage):
         anchor: Weight = 0.0,
         most_epochs: Epochs = None,
         shared: RowCount = 16,
-        start: Literal["photos", "words"] = "photos",
+        start: Literal["photos", "words", "known"] = "photos",
         head_start: HeadStart = "text",
         lora: LoraSettings | None = None,
+        known: Known = None,
     ) -> None:
         super().__init__(
             run, optimizer, text_weight, image_weight, text_batch, image_batch, anchor, most_epochs
         )
         self.shared, self.start, self.head_start, self.lora = shared, start, head_start, lora
+        self.known = known
 
     def grow(self) -> None:
         """The identifier from its class word, the shared tokens from the photos (section 3.1)."""
-        noun = class_word(self.backbone, self.data.class_noun)
         fresh = self.backbone.fresh_rows(1, 0, self.head_start)
-        self.concept.grow("identifier", Rows(noun[None], fresh.head, fresh.bias))
+        self.concept.grow("identifier", Rows(self._identifier_start(), fresh.head, fresh.bias))
         if self.shared:
             fresh = self.backbone.fresh_rows(self.shared, 1, self.head_start)
             self.concept.grow("shared", Rows(self._soft_start(), fresh.head, fresh.bias))
         if self.lora is not None:
             add_lora(self.backbone, self.lora, self.seed)
 
+    def _identifier_start(self) -> Tensor:
+        if self.start == "known":
+            return usual_rows(self.known or BUNDLED, self.concept.shape, "identifier", 1)
+        return class_word(self.backbone, self.data.class_noun)[None]
+
     def _soft_start(self) -> Tensor:
+        if self.start == "known":
+            return usual_rows(self.known or BUNDLED, self.concept.shape, "shared", self.shared)
         if self.start == "photos":
             photos = photo_segments(self.data, self.data.photos, View())
             return kmeans_rows(self.backbone.vectors(photos), self.shared)
@@ -103,7 +117,8 @@ class GenerationBootstrap(ConceptStage):
     Args beyond :class:`~unictk.modules.concept_stage.ConceptStage`:
         generation: soft tokens that only drawing uses.
         start: ``published`` (a face embedding for people, copies of image codes otherwise), or one of
-            ``face``, ``codes``, ``photos`` for every concept.
+            ``face``, ``codes``, ``photos``, ``known`` (see :data:`Known`) for every concept.
+        known: see :data:`Known`.
         head_start: see :data:`HeadStart`.
         zoom: short side before the random crop, as a multiple of the image size.
         flip: probability of a mirrored picture.
@@ -124,15 +139,16 @@ class GenerationBootstrap(ConceptStage):
         anchor: Weight = 0.0,
         most_epochs: Epochs = None,
         generation: RowCount = 8,
-        start: Literal["published", "face", "codes", "photos"] = "published",
+        start: Literal["published", "face", "codes", "photos", "known"] = "published",
         head_start: HeadStart = "text",
         zoom: Annotated[float, Ge(1)] = 1.1,
         flip: Share = 0.25,
+        known: Known = None,
     ) -> None:
         super().__init__(
             run, optimizer, text_weight, image_weight, text_batch, image_batch, anchor, most_epochs
         )
-        self.generation, self.start, self.head_start = generation, start, head_start
+        self.generation, self.start, self.head_start, self.known = generation, start, head_start, known
         self.view = View(scale=zoom, crop="random", flip=flip, seed=run.seed)
 
     def grow(self) -> None:
@@ -145,6 +161,8 @@ class GenerationBootstrap(ConceptStage):
     def _soft_start(self) -> Tensor:
         human = "face" if self.data.is_human else "codes"
         start = human if self.start == "published" else self.start
+        if start == "known":
+            return usual_rows(self.known or BUNDLED, self.concept.shape, "generation", self.generation)
         if start == "face":
             photos = photo_segments(self.data, self.data.photos, View())
             return face_rows(photos, self.concept.shape.hidden, self.generation)

@@ -56,7 +56,7 @@ class LanguagePart:
         steps: Annotated[int, Ge(1)] = 9000,
         opening: Annotated[int, Ge(0)] = 1000,
         slots: Annotated[int, Ge(2)] = 6,
-        kept: Annotated[int, Ge(1)] = 24,
+        kept: Annotated[int, Ge(1)] = 20,
         pictures: Sizes | None = None,
         lr: Annotated[float, Gt(0)] = 3e-3,
         table_lr: Annotated[float, Gt(0)] = 6e-3,

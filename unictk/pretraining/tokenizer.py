@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Interval
 from lightning import LightningDataModule, LightningModule
 
 from unictk.backbones.base import Backbone
+from unictk.backbones.showo.backbone import Showo
 from unictk.backbones.showo.magvit import MagvitV2
 from unictk.backbones.showo.weights import load_magvit, write_published
 from unictk.datamodules.scenes import READ, ScenePictures
@@ -93,6 +94,7 @@ class TokenizerPart:
         tokenizer = _tokenizer(backbone).eval().requires_grad_(False)
         shapes = {name: tuple(tensor.shape) for name, tensor in tokenizer.state_dict().items()}
         tokenizer.load_state_dict(load_magvit(folder / FOLDER, shapes))
+        cast(Showo, backbone).tokenizer_changed()
 
 
 def _tokenizer(backbone: Backbone) -> MagvitV2:

@@ -100,6 +100,10 @@ class Showo(nn.Module):
         layout.keep_codes(fingerprint(image_tokenizer), Path(code_folder) if code_folder else None)
         self.requires_grad_(False).eval()
 
+    def tokenizer_changed(self) -> None:
+        """Forget the codes of the image tokenizer that was: to be called when its weights are others."""
+        self.layout.keep_codes(fingerprint(self.image_tokenizer), self.layout.codes.folder)
+
     # -- concepts and parts ----------------------------------------------------------------------------
 
     def attach(self, concepts: Sequence[ConceptTokens]) -> None:

@@ -13,11 +13,11 @@ from unictk.benchmarks.base import Progress, Result, Save
 from unictk.benchmarks.sprites.drawing import drawing, reconstructions, reflections
 from unictk.benchmarks.sprites.items import NAME, Asking, Item, Scale
 from unictk.benchmarks.sprites.looking import looking
-from unictk.benchmarks.sprites.personal import BUNDLED, personal
+from unictk.benchmarks.sprites.personal import personal
 from unictk.benchmarks.sprites.roles import judgements, proposals
 from unictk.benchmarks.sprites.totals import totals
 from unictk.benchmarks.work import Subject, Work, named
-from unictk.concepts.known_rows import load_known
+from unictk.concepts.known_rows import BUNDLED, load_known
 from unictk.concepts.tokens import ConceptTokens
 from unictk.judges.base import Judge
 from unictk.records import ItemRecord

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from unictk.benchmarks.sprites.drawing import Drawings, to_draw
 from unictk.benchmarks.sprites.items import (
@@ -35,9 +34,6 @@ from unictk.sprites.known import Known, known_characters
 from unictk.sprites.scenes import IDENTITY, Identity
 from unictk.sprites.splits import neighbours, random_scene
 from unictk.sprites.variants import look_alike
-
-BUNDLED = Path(__file__).parents[2] / "assets" / "sprites" / "known.safetensors"
-"""Rows of the known characters of the bundled backbone."""
 
 
 @dataclass(frozen=True, slots=True)

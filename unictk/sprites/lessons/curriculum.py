@@ -9,6 +9,7 @@ from unictk.sprites.lessons.parts import Writer
 
 WRITERS: Mapping[str, Writer] = {
     "mixed": looking.mixed,
+    "told": looking.told,
     "drill": looking.drill,
     "caption": looking.captioning,
     "drawing": looking.drawing,
@@ -29,6 +30,7 @@ WRITERS: Mapping[str, Writer] = {
 
 SHARES: Mapping[str, int] = {
     "mixed": 5,
+    "told": 3,
     "drill": 6,
     "caption": 4,
     "drawing": 16,
@@ -48,7 +50,15 @@ SHARES: Mapping[str, int] = {
 }
 """Samples of each kind in a step that has it."""
 
-OPENING: Mapping[str, int] = {"words": 4, "statements": 5, "claims": 6, "drill": 6, "caption": 2}
+OPENING: Mapping[str, int] = {
+    "words": 4,
+    "statements": 5,
+    "claims": 5,
+    "told": 5,
+    "mixed": 2,
+    "drill": 6,
+    "caption": 3,
+}
 """Samples of each kind in one of the first steps: beside all other lessons equality is not found at all."""
 
 TURNS = (("words", "statements", "claims", "rewriting"), ("comparing", "proposing", "reflecting"))
@@ -56,6 +66,7 @@ TURNS = (("words", "statements", "claims", "rewriting"), ("comparing", "proposin
 
 WEIGHTS: Mapping[str, float] = {
     "mixed": 1.5,
+    "told": 1.5,
     "drill": 2.0,
     "caption": 1.0,
     "drawing": 5.0,

@@ -25,6 +25,23 @@ def mixed(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sampl
     return answered(chance, [coded.image()], [question(chance, coded.scene) for _ in range(ROUNDS)])
 
 
+def told(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
+    """The questions and claims of the other lessons about a picture that is told in words.
+
+    Which of two characters is meant and what is said of it are two steps, as with claims: learnt in words
+    first, they are found in pictures.
+    """
+    scene = any_of(chance, album, 0.8).scene
+    asked: list[QA] = []
+    while len(asked) < ROUNDS:
+        if chance.random() < 0.6:
+            asked.append(question(chance, scene))
+        else:
+            asked.append(yes_no(chance, scene, chance.random() < 0.5, "training"))
+    first = QA(f"{canonical(scene)}\n{asked[0].question}", asked[0].answer, asked[0].kind)
+    return answered(chance, [], [first, *asked[1:]])
+
+
 def drill(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A picture and claims, half of them wrong; some follow a question for the value they are about."""
     coded = any_of(chance, album, 0.55)
