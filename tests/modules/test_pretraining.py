@@ -161,6 +161,21 @@ def test_the_opening_and_the_turns_decide_what_a_step_has(layout_lessons):
     assert kinds == ["one", "one", "onetwob", "onetwoa", "onetwob", "onetwoa"]
 
 
+def test_late_steps_are_masked_by_the_other_schedule():
+    layout = make_showo().layout
+    other = layout.with_schedule("pow6")
+
+    def counts(number: int, first: object, **late: object) -> list[int]:
+        made = Lessons(first, lambda: None, {"draw": draw}, {"draw": 8}, 2, 1, 0, **late)
+        return made.step(number).batches["draw"].counts
+
+    assert counts(4, layout) != counts(4, other)
+    assert counts(4, layout, late=other, late_from=5) == counts(4, layout)
+    assert counts(5, layout, late=other, late_from=5) == counts(5, other)
+    assert layout.schedule == "cosine"
+    assert layout.codec is other.codec
+
+
 @pytest.fixture
 def layout_lessons():
     return Lessons(

@@ -33,6 +33,7 @@ class Lessons(LightningDataModule):
         seed: of everything.
         turns: groups of kinds; of each group a step has one, in turn.
         opening: shares of the first ``opening_steps`` steps, in place of shares and turns.
+        late: the layout from step ``late_from`` on, in place of ``layout``; None: no change.
     """
 
     def __init__(
@@ -47,12 +48,15 @@ class Lessons(LightningDataModule):
         turns: Sequence[Sequence[str]] = (),
         opening: Mapping[str, int] | None = None,
         opening_steps: int = 0,
+        late: Layout | None = None,
+        late_from: int = 0,
     ) -> None:
         super().__init__()
         self.layout, self.make_world, self.writers = layout, make_world, dict(writers)
         self.shares = {kind: count for kind, count in shares.items() if count}
         self.known, self.slots, self.seed, self.turns = known, slots, seed, turns
         self.opening, self.opening_steps = dict(opening or {}), opening_steps
+        self.late, self.late_from = late, late_from
 
     @cached_property
     def world(self) -> Any:
@@ -71,14 +75,15 @@ class Lessons(LightningDataModule):
         """
         chance = random.Random(seed_of(self.seed, "lessons", number))
         seated = tuple(chance.sample(range(self.known), self.slots)) if self.slots else ()
+        layout = self.late if self.late and number >= self.late_from else self.layout
         batches, dealt = {}, 0
         for kind, count in self._shares(number).items():
             samples = [self.writers[kind](chance, self.world, seated) for _ in range(count)]
             first, dealt = (rank - dealt) % ranks, dealt + count
             if mine := samples[first::ranks]:
-                batch, whole = self.layout.collate(mine), None
+                batch, whole = layout.collate(mine), None
                 if ranks > 1:
-                    whole = self.layout.collate(samples).counts
+                    whole = layout.collate(samples).counts
                 batches[kind] = replace(batch, window=whole or batch.counts)
         return Step(batches, seated)
 

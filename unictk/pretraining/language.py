@@ -11,6 +11,7 @@ from lightning import LightningDataModule, LightningModule
 from unictk.backbones.base import Backbone
 from unictk.backbones.showo.backbone import Showo
 from unictk.backbones.showo.factored import factor_codes, fold_codes
+from unictk.backbones.showo.masking import Schedule
 from unictk.backbones.showo.weights import fingerprint, load_language, write_published
 from unictk.concepts.known_rows import save_known
 from unictk.concepts.slots import KnownConcepts
@@ -42,6 +43,9 @@ class LanguagePart:
         opening: of them, the first ones, which have lessons of equality only.
         slots: known characters that are seated in a step.
         kept: known characters whose rows are written.
+        late: from this step on drawings are masked by ``late_schedule``: first a picture has to follow its
+            prompt, where the layout's own schedule shows next to nothing of it, then itself.
+        late_schedule: see ``late``.
         pictures: of each kind that the lessons are drawn from.
         lr: of Muon and AdamW.
         table_lr: of the tables and the known characters' rows.
@@ -57,6 +61,8 @@ class LanguagePart:
         opening: Annotated[int, Ge(0)] = 1000,
         slots: Annotated[int, Ge(2)] = 6,
         kept: Annotated[int, Ge(1)] = 20,
+        late: Annotated[int, Ge(0)] = 2600,
+        late_schedule: Schedule = "cosine",
         pictures: Sizes | None = None,
         lr: Annotated[float, Gt(0)] = 3e-3,
         table_lr: Annotated[float, Gt(0)] = 6e-3,
@@ -66,6 +72,7 @@ class LanguagePart:
         precision: Precision = "bf16-mixed",
     ) -> None:
         self.steps, self.opening, self.slots, self.kept = steps, opening, slots, kept
+        self.late, self.late_schedule = late, late_schedule
         self.pictures = pictures or Sizes()
         self.lr, self.table_lr, self.warmup, self.decay = lr, table_lr, warmup, decay
         self.clip, self.precision = clip, precision
@@ -111,6 +118,8 @@ class LanguagePart:
             turns=TURNS,
             opening=OPENING,
             opening_steps=self.opening,
+            late=showo.layout.with_schedule(self.late_schedule),
+            late_from=self.late,
         )
 
     def write(self, folder: Path) -> dict[str, float]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Self
 
 import torch
 from annotated_types import Ge, Interval
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from unictk.backbones.showo.batch import Answers, Pictures, Rows, ShowoBatch
 from unictk.backbones.showo.codes import CodeStore, picture_key
-from unictk.backbones.showo.masking import SCHEDULES, training_mask
+from unictk.backbones.showo.masking import SCHEDULES, Schedule, training_mask
 from unictk.backbones.showo.tape import Tape, answer_texts, answering_tape, drawing_tape, is_answering
 from unictk.backbones.showo.text import TextCodec
 from unictk.backbones.showo.vocabulary import IGNORED
@@ -46,7 +47,7 @@ class ShowoLayout:
         max_text: Annotated[int, Ge(8)] = 128,
         positions: Annotated[int, Ge(16)] = 2048,
         condition_dropout: Annotated[float, Interval(ge=0, le=1)] = 0.1,
-        schedule: Literal["cosine", "linear", "pow2", "pow6", "sigmoid"] = "cosine",
+        schedule: Schedule = "cosine",
     ) -> None:
         self.codec = TextCodec(load_tokenizer(tokenizer or BUNDLED_TOKENIZER), codebook)
         self.vocabulary = self.codec.vocabulary
@@ -61,6 +62,12 @@ class ShowoLayout:
     def keep_codes(self, fingerprint: str, folder: Path | None) -> None:
         """Share a code store with the backbone whose tokenizer has this fingerprint."""
         self.codes = CodeStore(fingerprint, folder)
+
+    def with_schedule(self, schedule: Schedule) -> Self:
+        """The same layout, tokens and kept codes included, that masks by another schedule."""
+        other = copy.copy(self)
+        other.schedule = schedule
+        return other
 
     # -- one sample ------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -35,6 +36,7 @@ def sigmoid(t: Tensor) -> Tensor:
     return ((end - torch.sigmoid(t * 6 - 3)) / (end - start)).clamp(min=1e-6, max=1.0)
 
 
+Schedule = Literal["cosine", "linear", "pow2", "pow6", "sigmoid"]
 SCHEDULES: dict[str, Callable[[Tensor], Tensor]] = {
     "cosine": cosine,
     "linear": linear,

@@ -46,9 +46,9 @@ class Phrases:
         return chance.choice(self.of(phrasing))
 
 
-Style = Literal["with", "wearing", "that", "which"]
+Style = Literal["with", "wearing", "that", "dressed", "placed", "which"]
 STYLES: dict[Phrasing, tuple[Style, ...]] = {
-    "training": ("with", "wearing", "that"),
+    "training": ("with", "wearing", "that", "dressed", "placed"),
     "evaluation": ("which",),
 }
 """Ways to attach a description to its noun; see :func:`describe`."""
@@ -129,6 +129,8 @@ def describe(
     * ``with``: a red star with blue stripes, wide eyes and a green hat at the top left
     * ``wearing``: a red star with blue stripes and wide eyes, wearing a green hat, at the top left
     * ``that``: a red star that has blue stripes and wide eyes, wears a green hat and stands at the top left
+    * ``dressed``: a red star that wears a green hat, stands at the top left and has wide eyes and stripes
+    * ``placed``: a red star at the top left, wearing a green hat, with wide eyes and blue stripes
     * ``which``: a red star which stands at the top left, wears a green hat and has wide eyes and blue stripes
 
     ``who`` (a name such as ``<bo>``) replaces the noun and its adjectives but the size.
@@ -140,12 +142,18 @@ def describe(
     nots = [f"not {value}" for name, value in refused if name != "accessory"]
     item, place = worn(named), place_of(named)
     hold = named.get("accessory") == "balloon"
-    if style in ("that", "which"):
-        verbs = [f"is {no}" for no in nots]
-        verbs += [f"has {listed(has if style == 'that' else has[::-1])}"] if has else []
-        verbs += [f"{'holds' if hold else 'wears'} {item}"] if item else []
-        verbs += [f"stands {place}"] if place else []
-        return f"{noun} {style} {listed(verbs if style == 'that' else verbs[::-1])}" if verbs else noun
+    if style in ("that", "dressed", "which"):
+        ordered = {"that": has, "dressed": has[1:] + has[:1], "which": has[::-1]}[style]
+        looks = [*(f"is {no}" for no in nots), *([f"has {listed(ordered)}"] if has else [])]
+        stands = [f"{'holds' if hold else 'wears'} {item}"] if item else []
+        stands += [f"stands {place}"] if place else []
+        verbs = {"that": looks + stands, "dressed": stands + looks, "which": (looks + stands)[::-1]}[style]
+        return f"{noun} {'which' if style == 'which' else 'that'} {listed(verbs)}" if verbs else noun
+    if style == "placed":
+        parts = [f"{noun} {place}" if place else noun]
+        parts += [f"{'holding' if hold else 'wearing'} {item}"] if item else []
+        parts += [f"with {listed(has[::-1])}"] if has else []
+        return ", ".join([*parts, *nots])
     if style == "with" and item not in ("", "nothing"):
         has, item = [*has, item], ""
     parts = [f"{noun} with {listed(has)}" if has else noun]

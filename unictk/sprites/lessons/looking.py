@@ -21,7 +21,7 @@ CAPTIONS = 0.4
 
 def mixed(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A picture and mixed questions: attributes, comparisons, counts."""
-    coded = any_of(chance, album, 0.8)
+    coded = any_of(chance, album, 0.65)
     return answered(chance, [coded.image()], [question(chance, coded.scene) for _ in range(ROUNDS)])
 
 
@@ -44,7 +44,7 @@ def told(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample
 
 def drill(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A picture and claims, half of them wrong; some follow a question for the value they are about."""
-    coded = any_of(chance, album, 0.55)
+    coded = any_of(chance, album, 0.45)
     asked: list[QA] = []
     while len(asked) < CLAIMS:
         truth = chance.random() < 0.5
@@ -57,7 +57,7 @@ def drill(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sampl
 
 def captioning(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A picture and its one complete caption, or one of the prompts it fulfils."""
-    coded = any_of(chance, album, 0.7)
+    coded = any_of(chance, album, 0.6)
     if chance.random() < 0.75:
         return answered(chance, [coded.image()], [caption(chance, coded.scene, "training")])
     free = free_caption(chance, coded.scene, detail(chance, coded.scene), "training")
