@@ -231,7 +231,8 @@ def generate(
         sampling = instantiate(cfg.sampling)
         drawn = draw_sheets(backbone, sheets, words, sampling, cfg.seed, target, batch_size, progress)
     folder.stage_done("generate")
-    print(f"{len(sheets)} files in {target}" + (f", {drawn} of them new" if drawn < len(sheets) else ""))
+    files = f"{len(sheets)} file{'' if len(sheets) == 1 else 's'}"
+    print(f"{files} in {target}" + (f", {drawn} of them new" if drawn < len(sheets) else ""))
     return {}
 
 

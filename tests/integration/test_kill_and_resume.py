@@ -44,7 +44,7 @@ def killed_in_stage_2(words: list[str], output: Path, after_epoch: int) -> Path:
 
 @pytest.mark.slow
 def test_killed_in_stage_2_and_run_again_ends_with_the_same_rows(tmp_path: Path, cache: Path) -> None:
-    words = [*QUICK, "trainer.max_epochs=6", f"paths.cache={cache}"]
+    words = [*QUICK, "trainer.max_epochs=4", f"paths.cache={cache}"]
     run(*words, f"paths.output={tmp_path}/whole")
     folder = killed_in_stage_2(
         [*words, f"paths.output={tmp_path}/killed"], tmp_path / "killed", after_epoch=2

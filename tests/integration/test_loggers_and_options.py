@@ -51,7 +51,7 @@ def test_adapters_from_the_command_line_serve_the_later_stages(tmp_path: Path, c
         "sampling.steps=2",
         f"paths.output={tmp_path}/drawn",
     )
-    assert "1 images in" in drawn.stdout
+    assert "1 file in" in drawn.stdout
 
 
 def test_check_data_lists_everything_and_a_run_stops_at_once(tmp_path: Path, cache: Path) -> None:

@@ -47,7 +47,7 @@ def test_parts_are_trained_kept_and_loaded(tmp_path: Path) -> None:
         f"paths.output={tmp_path}/m",
     )
     metrics = read(only_run(tmp_path / "m") / "metrics.json")
-    assert metrics["sprites/qa/n"] == 75
+    assert metrics["sprites/qa/n"] == 50
     assert "sprites/known" in metrics
     assert "judged by oracle" in measured.stdout
 
