@@ -109,3 +109,11 @@ class Reader:
         scores = self.network.logits(hidden, self.rows).float().log_softmax(-1)
         chosen = scores.gather(-1, goals[..., None])[..., 0]
         return chosen.masked_fill(goals == vocabulary.pad, 0).sum(1).reshape(len(requests), len(options))
+
+
+def text_batches(requests: Sequence[Request], size: int) -> list[list[int]]:
+    """Places of requests that run together: one layout each, at most ``size``."""
+    kinds: dict[bool, list[int]] = {True: [], False: []}
+    for place, request in enumerate(requests):
+        kinds[is_answering(request.segments)].append(place)
+    return [places[i : i + size] for places in kinds.values() for i in range(0, len(places), size)]

@@ -15,7 +15,7 @@ from transformers import PhiConfig
 
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.base import RowShape
-from unictk.backbones.showo.answering import Reader
+from unictk.backbones.showo.answering import Reader, text_batches
 from unictk.backbones.showo.batch import Answers, Rows, ShowoBatch
 from unictk.backbones.showo.construction import build_network, check_sizes, fill_tokenizer
 from unictk.backbones.showo.crossentropy import frozen_table_cross_entropy
@@ -26,7 +26,6 @@ from unictk.backbones.showo.layout import ShowoLayout
 from unictk.backbones.showo.magvit import MagvitV2
 from unictk.backbones.showo.prefixes import ImagePrefixes, prefix_ids
 from unictk.backbones.showo.sampling import mask_predict
-from unictk.backbones.showo.tape import is_answering
 from unictk.backbones.showo.vocabulary import IGNORED, attention_allowed
 from unictk.backbones.showo.weights import fingerprint
 from unictk.concepts.tokens import ConceptTokens
@@ -99,10 +98,6 @@ class Showo(nn.Module):
             self.network.compile_blocks()
         layout.keep_codes(fingerprint(image_tokenizer), Path(code_folder) if code_folder else None)
         self.requires_grad_(False).eval()
-
-    def tokenizer_changed(self) -> None:
-        """Forget the codes of the image tokenizer that was: to be called when its weights are others."""
-        self.layout.keep_codes(fingerprint(self.image_tokenizer), self.layout.codes.folder)
 
     # -- concepts and parts ----------------------------------------------------------------------------
 
@@ -255,6 +250,10 @@ class Showo(nn.Module):
         for first in range(0, len(images), self.batch_size):
             self.encode(images[first : first + self.batch_size])
 
+    def tokenizer_changed(self) -> None:
+        """Forget the codes of the image tokenizer that was: to be called when its weights are others."""
+        self.layout.keep_codes(fingerprint(self.image_tokenizer), self.layout.codes.folder)
+
     @torch.no_grad()
     def vectors(self, images: Sequence[Image]) -> Vectors:
         """The input vectors of the pictures' codes (UniCTokens' k-means initialisation reads these)."""
@@ -275,7 +274,7 @@ class Showo(nn.Module):
         """Answers, batched; questions about one image share its prefix."""
         answers = [""] * len(requests)
         with self._precision():
-            for places in self._text_batches(requests, self.batch_size):
+            for places in text_batches(requests, self.batch_size):
                 found = self._reader().answer([requests[place] for place in places])
                 for place, answer in zip(places, found, strict=True):
                     answers[place] = answer
@@ -286,7 +285,7 @@ class Showo(nn.Module):
         """Log P(option and end of answer), (requests, options), fp32 on the CPU."""
         scores = torch.zeros(len(requests), len(options))
         with self._precision():
-            for places in self._text_batches(requests, max(1, self.batch_size // max(1, len(options)))):
+            for places in text_batches(requests, max(1, self.batch_size // max(1, len(options)))):
                 scores[places] = self._reader().score([requests[place] for place in places], options).cpu()
         return scores
 
@@ -328,14 +327,6 @@ class Showo(nn.Module):
             ]
             for item, seed in enumerate(job.canvas.seeds)
         ]
-
-    @staticmethod
-    def _text_batches(requests: Sequence[Request], size: int) -> list[list[int]]:
-        """Places of requests that run together: one layout each, at most ``size``."""
-        kinds: dict[bool, list[int]] = {True: [], False: []}
-        for place, request in enumerate(requests):
-            kinds[is_answering(request.segments)].append(place)
-        return [places[i : i + size] for places in kinds.values() for i in range(0, len(places), size)]
 
     def _reader(self) -> Reader:
         return Reader(

@@ -129,7 +129,7 @@ def describe(
     * ``with``: a red star with blue stripes, wide eyes and a green hat at the top left
     * ``wearing``: a red star with blue stripes and wide eyes, wearing a green hat, at the top left
     * ``that``: a red star that has blue stripes and wide eyes, wears a green hat and stands at the top left
-    * ``dressed``: a red star that wears a green hat, stands at the top left and has wide eyes and stripes
+    * ``dressed``: a red star that wears a hat, stands at the top left and has wide eyes and blue stripes
     * ``placed``: a red star at the top left, wearing a green hat, with wide eyes and blue stripes
     * ``which``: a red star which stands at the top left, wears a green hat and has wide eyes and blue stripes
 
