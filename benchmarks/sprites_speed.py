@@ -16,6 +16,7 @@ import time
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
@@ -34,10 +35,15 @@ STEPS = 8
 GUIDANCE = 2.5
 
 
-def load(*overrides: str) -> Backbone:
-    """The default backbone, as ``run.py`` makes it."""
+def request(*overrides: str) -> DictConfig:
+    """The request ``experiment=sprites/evaluate``, as ``run.py`` composes it."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return instantiate(compose("config", overrides=["experiment=sprites/evaluate", *overrides]).backbone)
+        return compose("config", overrides=["experiment=sprites/evaluate", *overrides])
+
+
+def load(*overrides: str) -> Backbone:
+    """The backbone of :func:`request`."""
+    return instantiate(request(*overrides).backbone)
 
 
 def loading() -> float:
