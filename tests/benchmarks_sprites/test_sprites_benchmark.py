@@ -88,7 +88,14 @@ def test_a_constant_backbone_scores_chance(bench):
             *("qa", "qa_two", "counting", "caption_exact", "caption_exact_two", "rewrite", "known_rewrite"),
             *("generation_attributes", "generation_all", "generation_all_two", "generation_relation"),
             *("known_drawn", "known_knowledge", "tokenizer", "propose_parses", "propose_fits"),
-            *("propose_distinct", "judge_parses", "judge_points", "judge_spearman", "reflection"),
+            *(
+                "propose_distinct",
+                "judge_parses",
+                "judge_complete",
+                "judge_points",
+                "judge_spearman",
+                "reflection",
+            ),
         ):
             assert found[name] == 0, name
         assert found["judge_asked_spearman"] == 0

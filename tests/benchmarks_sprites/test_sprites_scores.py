@@ -144,18 +144,23 @@ def test_judgements():
     one = item("judge_parses", PAIR)
     answers = [
         json.dumps({"said": text, "asked": 0.7, "right": true})
-        for text in (spoken(PAIR, said), "It is good.")
+        for text in (spoken(PAIR, said), spoken(PAIR, said).replace("setting: ", "place: "), "It is good.")
     ]
-    parsed, lost = Judgements(ASKING, []).scores([one, one], answers)
+    parsed, other, lost = Judgements(ASKING, []).scores([one, one, one], answers)
     assert parsed == {
         "judge_parses": 1,
+        "judge_complete": 1,
         "judge_points": 4 / 6,
         "judge_score": 0.6,
         "judge_asked": 0.7,
         "judge_truth": 0.6,
     }
+    assert other == parsed | {"judge_complete": 0}, (
+        "the setting was judged wrongly before, and now not at all"
+    )
     assert lost == {
         "judge_parses": 0,
+        "judge_complete": 0,
         "judge_points": 0,
         "judge_score": 0,
         "judge_asked": 0.7,

@@ -16,7 +16,6 @@ from unictk.sprites.grammar.selfplay import (
     proposer_question,
 )
 from unictk.sprites.grammar.verdicts import (
-    Verdict,
     critique,
     judge_question,
     parse_verdict,
@@ -70,7 +69,10 @@ def test_verdicts_round_trip():
         detail = chance.choice(("short", "medium", "dense", "count", "negation"))
         asked = prompt(chance, scene, detail, "training")[1]
         each = {name: chance.random() < 0.6 for name in asked.points()}
-        assert parse_verdict(asked, verdict_text(asked, each)) == Verdict(each, score_of(each))
+        verdict = parse_verdict(verdict_text(asked, each))
+        assert verdict is not None
+        assert (verdict.each(asked), verdict.score) == (each, score_of(each))
+        assert verdict.complete(asked)
         scores[score_of(each)] += 1
     assert len(scores) > 8
 
@@ -85,17 +87,29 @@ def test_verdicts_round_trip():
         lambda text: text.replace('"score": 10', '"score": true'),
         lambda text: text.replace('"score": 10', '"score": 10, "more": 1'),
         lambda text: text.replace("star, right", "star, good"),
-        lambda text: text.replace("star", "drop"),
-        lambda text: text.replace("shape: star, right. ", ""),
+        lambda text: text.replace("shape: star", "shape star"),
         lambda text: text.replace('right.",', 'right",'),
         lambda text: "[10]",
     ],
 )
 def test_anything_else_is_no_verdict(change):
     text = verdict_text(ASKED, all_true(ASKED))
-    assert parse_verdict(ASKED, text) is not None
+    assert parse_verdict(text) is not None
     assert change(text) != text
-    assert parse_verdict(ASKED, change(text)) is None
+    assert parse_verdict(change(text)) is None
+
+
+def test_a_verdict_on_other_points_parses_and_is_not_complete():
+    text = verdict_text(ASKED, all_true(ASKED))
+    for change, left in (("star", "drop"), ("shape: star, right. ", "")):
+        verdict = parse_verdict(text.replace(change, left))
+        assert verdict is not None
+        assert not verdict.complete(ASKED)
+        assert set(verdict.each(ASKED)) == set(ASKED.points()) - {"0.shape"}
+    more = parse_verdict(text.replace("setting: sea, right.", "setting: sea, right. count: one, right."))
+    assert more is not None
+    assert not more.complete(ASKED)
+    assert more.each(ASKED) == all_true(ASKED)
 
 
 def test_a_critique_says_what_is_wrong_and_nothing_else():

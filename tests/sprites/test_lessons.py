@@ -11,6 +11,7 @@ from unictk.samples import Image, Text
 from unictk.sprites.coded import Album, Sizes, make_album, spoil
 from unictk.sprites.grammar import knowledge, questions, recall
 from unictk.sprites.grammar.categories import categories, fits
+from unictk.sprites.grammar.descriptions import canonical
 from unictk.sprites.grammar.parse import parse
 from unictk.sprites.grammar.selfplay import parse_proposal
 from unictk.sprites.grammar.verdicts import parse_verdict
@@ -18,6 +19,7 @@ from unictk.sprites.known import known_characters
 from unictk.sprites.lessons.curriculum import SHARES, TURNS, WEIGHTS, WRITERS
 from unictk.sprites.lessons.parts import ROWS, SOFT
 from unictk.sprites.oracle import score
+from unictk.sprites.scenes import SHAPES
 from unictk.sprites.variants import fits_part
 
 CELLS = 144
@@ -187,6 +189,22 @@ def test_prompts_of_facts_are_fulfilled_by_the_picture(album):
             assert f"{who.item} {thing}" in told or re.search(rf"{thing} (of \w+ )?is {who.item}", told)
 
 
+def test_told_scenes_are_the_ones_asked_about(album):
+    told = {canonical(one.scene): one.scene for one in (*album.singles, *album.pairs)}
+    colours = 0
+    for sample in lessons("told", album, 60):
+        text, _, first = sample.segments[0].text.partition("\n")
+        scene = told[text]
+        questions = [first, *(segment.text for segment in sample.segments[2::2])]
+        for question, answer in zip(questions, sample.segments[1::2], strict=True):
+            named = re.match(r"(?:What|Which) colour (?:is|does) the (\w+)(?: have)?\?", question)
+            if named and named[1] in SHAPES:
+                (who,) = [one for one in scene.characters if one.identity.shape == named[1]]
+                assert answer.text == who.identity.colour
+                colours += 1
+    assert colours > 5
+
+
 def test_rewritten_prompts_hold_the_facts_that_were_told(album):
     for sample in lessons("rewriting", album, 60):
         told = sample.segments[0].text.partition("\n")[0]
@@ -213,9 +231,10 @@ def test_verdicts_are_those_of_a_perfect_reader(album):
         twice += len(words) == 4
         for question, answer in zip(words[::2], words[1::2], strict=True):
             asked = parse(question.text.partition("Prompt: ")[2])
-            verdict = parse_verdict(asked, answer.text)
+            verdict = parse_verdict(answer.text)
             truth = score(asked, readings[picture.key]).each
-            assert dict(verdict.each) == truth
+            assert verdict.complete(asked)
+            assert verdict.each(asked) == truth
             right, wrong = right + sum(truth.values()), wrong + sum(not v for v in truth.values())
     assert twice > 75
     assert wrong > 0.15 * (right + wrong)

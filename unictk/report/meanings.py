@@ -55,6 +55,7 @@ MEANING = {
     "sprites/propose_distinct": "different ones among the proposals",
     "sprites/judge_spearman": "the model's score against the oracle's, over drawings of mixed quality",
     "sprites/judge_parses": "verdicts in the form asked for",
+    "sprites/judge_complete": "verdicts that name what the prompt asks for, all of it and nothing else",
     "sprites/judge_points": "single things on which model and oracle agree",
     "sprites/judge_asked_spearman": "the same rank correlation, asking thing by thing",
     "sprites/reflection": "points gained by drawing again after a critique",

@@ -134,7 +134,8 @@ class Judgements:
     def scores(self, items: Sequence[Item], answers: Sequence[str]) -> list[Scores]:
         """Scores from 0 to 1 of the verdict, of the points asked, and of the oracle; agreement on points.
 
-        A verdict that does not parse scores 0 and agrees on nothing.
+        A verdict that does not parse scores 0 and agrees on nothing; on a point that a verdict leaves out
+        there is no agreement either.
         """
         return [self._scores(*pair) for pair in zip(items, answers, strict=True)]
 
@@ -142,10 +143,12 @@ class Judgements:
     def _scores(item: Item, answer: str) -> Scores:
         found = json.loads(answer)
         true: dict[str, bool] = found["right"]
-        said = parse_verdict(item.points, found["said"])
-        agreed = sum(said.each[point] == true[point] for point in true) if said else 0
+        said = parse_verdict(found["said"])
+        named = said.each(item.points) if said else {}
+        agreed = sum(named[point] == true[point] for point in named)
         return {
             "judge_parses": float(said is not None),
+            "judge_complete": float(said is not None and said.complete(item.points)),
             "judge_points": agreed / len(true),
             "judge_score": said.score / BEST if said else 0.0,
             "judge_asked": found["asked"],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -35,12 +36,24 @@ ORDER = ("first", "second", "third")
 BEST = 10
 
 
+_SENTENCE = re.compile(r"((?:not )?[a-z ]+: [a-z ]+), (right|wrong)")
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a judge said: per point of :meth:`Asked.points` whether it is right, and the score it gave."""
+    """What a judge said: its points in its words (``colour: red``), whether each is right, and the score."""
 
-    each: Mapping[str, bool]
+    points: tuple[tuple[str, bool], ...]
     score: int
+
+    def each(self, asked: Asked) -> dict[str, bool]:
+        """The judgement of every point of :meth:`Asked.points` that the verdict names as it was asked."""
+        said = dict(self.points)
+        return {point.name: said[point.words] for point in _points(asked) if point.words in said}
+
+    def complete(self, asked: Asked) -> bool:
+        """Whether it names every point that was asked, in that order, and nothing else."""
+        return [words for words, _ in self.points] == [point.words for point in _points(asked)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,11 @@ class _Point:
     label: str
     value: str
     refused: bool = False
+
+    @property
+    def words(self) -> str:
+        """``not colour: red``."""
+        return f"{'not ' * self.refused}{self.label}: {self.value}"
 
 
 def judge_question(chance: random.Random, prompt: str, phrasing: Phrasing) -> str:
@@ -72,15 +90,12 @@ def score_of(each: Mapping[str, bool]) -> int:
 def verdict_text(asked: Asked, each: Mapping[str, bool]) -> str:
     """``{"analysis": "setting: forest, right. colour: red, wrong.", "score": 5}``."""
     points = {point.name: each[point.name] for point in _points(asked)}
-    said = [
-        f"{'not ' * point.refused}{point.label}: {point.value}, {'right' if points[point.name] else 'wrong'}."
-        for point in _points(asked)
-    ]
+    said = [f"{point.words}, {'right' if points[point.name] else 'wrong'}." for point in _points(asked)]
     return json.dumps({"analysis": " ".join(said), "score": score_of(points)})
 
 
-def parse_verdict(asked: Asked, text: str) -> Verdict | None:
-    """The verdict, if it has the form of :func:`verdict_text` for this prompt; else None."""
+def parse_verdict(text: str) -> Verdict | None:
+    """The verdict, if it has the form of :func:`verdict_text`, whatever points it names; else None."""
     try:
         said = json.loads(text)
     except json.JSONDecodeError:
@@ -90,19 +105,10 @@ def parse_verdict(asked: Asked, text: str) -> Verdict | None:
     analysis, score = said["analysis"], said["score"]
     if type(score) is not int or not 0 <= score <= BEST or not isinstance(analysis, str):
         return None
-    each, points = {}, list(_points(asked))
-    sentences = analysis.removesuffix(".").split(". ")
-    if len(sentences) != len(points) or not analysis.endswith("."):
+    found = [_SENTENCE.fullmatch(one) for one in analysis.removesuffix(".").split(". ")]
+    if not analysis.endswith(".") or None in found:
         return None
-    for point, words in zip(points, sentences, strict=True):
-        claim, _, judged = words.rpartition(", ")
-        if claim != f"{'not ' * point.refused}{point.label}: {point.value}" or judged not in (
-            "right",
-            "wrong",
-        ):
-            return None
-        each[point.name] = judged == "right"
-    return Verdict(each, score)
+    return Verdict(tuple((one[1], one[2] == "right") for one in found if one), score)
 
 
 def critique(asked: Asked, each: Mapping[str, bool]) -> str:
