@@ -12,7 +12,7 @@ from torch.optim import AdamW, Muon
 
 from unictk.backbones.showo.factored import factor_codes
 from unictk.concepts.slots import KnownConcepts
-from unictk.datamodules.lessons import Lessons
+from unictk.datamodules.lessons import Lessons, Rung
 from unictk.modules.muon import MuonAndAdamW
 from unictk.modules.pretraining import LanguagePretraining
 from unictk.modules.tokenizer_pretraining import decayed
@@ -158,7 +158,7 @@ def test_shares_of_a_step_have_the_gradient_of_the_whole(ranks):
 
 def test_the_opening_and_the_turns_decide_what_a_step_has(layout_lessons):
     kinds = ["".join(layout_lessons.step(number).batches) for number in range(6)]
-    assert kinds == ["one", "one", "onetwob", "onetwoa", "onetwob", "onetwoa"]
+    assert kinds == ["one", "twoa", "twoa", "onetwoa", "onetwob", "onetwoa"]
 
 
 def test_late_steps_are_masked_by_the_other_schedule():
@@ -187,6 +187,5 @@ def layout_lessons():
         slots=1,
         seed=0,
         turns=[("b", "a")],
-        opening={"one": 2},
-        opening_steps=2,
+        opening=[Rung(1, {"one": 2}), Rung(2, {"two": 1, "a": 1})],
     )

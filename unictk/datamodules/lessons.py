@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,14 @@ Write = Callable[[random.Random, Any, tuple[int, ...]], Sample]
 """(chance, world, seated known concepts) -> a sample."""
 
 
+@dataclass(frozen=True)
+class Rung:
+    """Some steps of their own, before the ordinary ones: how many, and per kind the samples in each."""
+
+    steps: int
+    shares: Mapping[str, int]
+
+
 class Lessons(LightningDataModule):
     """Step n is made from (seed, n) alone, so a resumed training goes on with the next step.
 
@@ -32,7 +40,7 @@ class Lessons(LightningDataModule):
         slots: how many of them sit in slots at a time.
         seed: of everything.
         turns: groups of kinds; of each group a step has one, in turn.
-        opening: shares of the first ``opening_steps`` steps, in place of shares and turns.
+        opening: the first steps, rung after rung, in place of shares and turns.
         late: the layout from step ``late_from`` on, in place of ``layout``; None: no change.
     """
 
@@ -46,8 +54,7 @@ class Lessons(LightningDataModule):
         slots: int,
         seed: int,
         turns: Sequence[Sequence[str]] = (),
-        opening: Mapping[str, int] | None = None,
-        opening_steps: int = 0,
+        opening: Sequence[Rung] = (),
         late: Layout | None = None,
         late_from: int = 0,
     ) -> None:
@@ -55,7 +62,7 @@ class Lessons(LightningDataModule):
         self.layout, self.make_world, self.writers = layout, make_world, dict(writers)
         self.shares = {kind: count for kind, count in shares.items() if count}
         self.known, self.slots, self.seed, self.turns = known, slots, seed, turns
-        self.opening, self.opening_steps = dict(opening or {}), opening_steps
+        self.opening = opening
         self.late, self.late_from = late, late_from
 
     @cached_property
@@ -87,9 +94,12 @@ class Lessons(LightningDataModule):
                 batches[kind] = replace(batch, window=whole or batch.counts)
         return Step(batches, seated)
 
-    def _shares(self, number: int) -> dict[str, int]:
-        if number < self.opening_steps:
-            return self.opening
+    def _shares(self, number: int) -> Mapping[str, int]:
+        end = 0
+        for rung in self.opening:
+            end += rung.steps
+            if number < end:
+                return rung.shares
         waiting = {kind for group in self.turns for kind in group if kind != group[number % len(group)]}
         return {kind: count for kind, count in self.shares.items() if kind not in waiting}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -40,7 +41,8 @@ class LanguagePart:
 
     Args:
         steps: optimizer steps.
-        opening: of them, the first ones, which have lessons of equality only.
+        opening: of them, the first ones are the ladder of equality (``curriculum.OPENING``), its rungs this
+            many times as long; 0: none.
         slots: known characters that are seated in a step.
         kept: known characters whose rows are written.
         late: from this step on drawings are masked by ``late_schedule``: first a picture has to follow its
@@ -57,11 +59,11 @@ class LanguagePart:
 
     def __init__(
         self,
-        steps: Annotated[int, Ge(1)] = 9000,
-        opening: Annotated[int, Ge(0)] = 1000,
+        steps: Annotated[int, Ge(1)] = 5500,
+        opening: Annotated[float, Ge(0)] = 1.0,
         slots: Annotated[int, Ge(2)] = 6,
         kept: Annotated[int, Ge(1)] = 20,
-        late: Annotated[int, Ge(0)] = 2600,
+        late: Annotated[int, Ge(0)] = 3000,
         late_schedule: Schedule = "cosine",
         pictures: Sizes | None = None,
         lr: Annotated[float, Gt(0)] = 3e-3,
@@ -116,8 +118,7 @@ class LanguagePart:
             slots=self.slots,
             seed=seed,
             turns=TURNS,
-            opening=OPENING,
-            opening_steps=self.opening,
+            opening=[replace(rung, steps=round(self.opening * rung.steps)) for rung in OPENING],
             late=showo.layout.with_schedule(self.late_schedule),
             late_from=self.late,
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from unictk.datamodules.lessons import Rung
 from unictk.sprites.lessons import equality, looking, personal, roles
 from unictk.sprites.lessons.parts import Writer
 
 WRITERS: Mapping[str, Writer] = {
     "mixed": looking.mixed,
     "told": looking.told,
+    "sketched": looking.sketched,
     "drill": looking.drill,
     "caption": looking.captioning,
     "drawing": looking.drawing,
@@ -31,6 +33,7 @@ WRITERS: Mapping[str, Writer] = {
 SHARES: Mapping[str, int] = {
     "mixed": 5,
     "told": 3,
+    "sketched": 4,
     "drill": 6,
     "caption": 4,
     "drawing": 16,
@@ -44,29 +47,53 @@ SHARES: Mapping[str, int] = {
     "drawing_known": 4,
     "drawing_defined": 3,
     "comparing": 4,
-    "judging": 3,
+    "judging": 5,
     "proposing": 4,
     "reflecting": 3,
 }
 """Samples of each kind in a step that has it."""
 
-OPENING: Mapping[str, int] = {
-    "words": 4,
-    "statements": 5,
-    "claims": 5,
-    "told": 5,
-    "mixed": 2,
-    "drill": 6,
-    "caption": 3,
-}
-"""Samples of each kind in one of the first steps: beside all other lessons equality is not found at all."""
+OPENING: Sequence[Rung] = (
+    Rung(150, {"words": 12}),
+    Rung(150, {"words": 2, "statements": 10}),
+    Rung(150, {"words": 1, "statements": 4, "claims": 5, "sketched": 5}),
+    Rung(
+        250,
+        {
+            "words": 1,
+            "statements": 2,
+            "claims": 4,
+            "sketched": 4,
+            "told": 6,
+            "facts": 3,
+            "rewriting": 2,
+            "proposing": 2,
+        },
+    ),
+    Rung(
+        300,
+        {
+            "words": 1,
+            "statements": 2,
+            "claims": 3,
+            "sketched": 3,
+            "told": 3,
+            "drill": 8,
+            "mixed": 4,
+            "caption": 4,
+        },
+    ),
+)
+"""The first steps, a ladder of equality: each rung is found within a hundred steps from the one below, and
+hardly at all beside everything else. All but the last are without pictures, and so are cheap."""
 
-TURNS = (("words", "statements", "claims", "rewriting"), ("comparing", "proposing", "reflecting"))
+TURNS = (("words", "statements", "claims", "sketched", "rewriting"), ("comparing", "proposing", "reflecting"))
 """Of each of these groups a step has one kind, in turn; all the others are in every step."""
 
 WEIGHTS: Mapping[str, float] = {
     "mixed": 1.5,
     "told": 1.5,
+    "sketched": 1.0,
     "drill": 2.0,
     "caption": 1.0,
     "drawing": 5.0,

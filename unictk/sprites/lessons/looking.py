@@ -5,15 +5,28 @@ from __future__ import annotations
 import random
 
 from unictk.samples import Sample, Text
+from unictk.sprites.asked import Asked
 from unictk.sprites.coded import Album
 from unictk.sprites.grammar.captions import caption, free_caption
-from unictk.sprites.grammar.descriptions import canonical, prompt
+from unictk.sprites.grammar.descriptions import canonical, choose, named, prompt, say
 from unictk.sprites.grammar.pairs import pair_question
-from unictk.sprites.grammar.questions import QA, value_then_claim, yes_no
+from unictk.sprites.grammar.questions import (
+    QA,
+    claim_question,
+    counting,
+    referents,
+    value_question,
+    value_then_claim,
+    yes_no,
+)
 from unictk.sprites.lessons.parts import answered, any_of, detail, question
+from unictk.sprites.scenes import Scene
 
 ROUNDS, CLAIMS = 10, 10
 """Questions about one picture in one sample, and in a drill."""
+
+SKETCHED = 4
+"""Questions about one sketch."""
 
 CAPTIONS = 0.4
 """Share of drawings whose prompt is the caption: where every word has its place, colours are found first."""
@@ -40,6 +53,39 @@ def told(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample
             asked.append(yes_no(chance, scene, chance.random() < 0.5, "training"))
     first = QA(f"{canonical(scene)}\n{asked[0].question}", asked[0].answer, asked[0].kind)
     return answered(chance, [], [first, *asked[1:]])
+
+
+def sketched(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
+    """A few words about two characters, questions and claims about what was said; then of others.
+
+    The step from ``the star`` to what was said of it, without anything else to tell.
+    """
+    asked: list[QA] = []
+    while len(asked) < ROUNDS:
+        scene = chance.choice(album.pairs).scene
+        sketch = choose(chance, scene, "medium")
+        first, *more = _about(chance, scene, sketch)
+        asked += [QA(f"{say(chance, sketch, 'training')}\n{first.question}", first.answer, first.kind), *more]
+    return answered(chance, [], asked)
+
+
+def _about(chance: random.Random, scene: Scene, sketch: Asked) -> list[QA]:
+    """Up to :data:`SKETCHED` questions and claims about values that the sketch names."""
+    subjects = []
+    for words in sketch.characters:
+        index = next(at for at, one in enumerate(scene.characters) if words.items() <= named(one).items())
+        calls = {"shape": f"the {words.get('shape')}", "colour": f"the {words.get('colour')} character"}
+        for about in words:
+            known = [calls[name] for name in calls if name in words and name != about]
+            if known := [who for who in known if who in referents(scene, index, about)]:
+                subjects.append((index, about, chance.choice(known)))
+    asked = []
+    for index, about, who in chance.sample(subjects, min(SKETCHED, len(subjects))):
+        if chance.random() < 0.5:
+            asked.append(value_question(chance, scene, index, about, who, "training"))
+        else:
+            asked.append(claim_question(chance, scene, index, about, who, chance.random() < 0.5, "training"))
+    return asked or [counting(chance, scene, "training")]
 
 
 def drill(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
