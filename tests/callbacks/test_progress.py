@@ -31,6 +31,16 @@ def test_plain_lines_come_every_few_seconds_and_at_the_end(monkeypatch: pytest.M
     assert "left" not in lines[-1]
 
 
+def test_what_was_done_before_took_none_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(meter_module.time, "monotonic", lambda: now[0])
+    out = io.StringIO()
+    with Meter("work", 100, every_seconds=10, stream=out, before=40) as meter:
+        now[0] = 10.0
+        meter.show(50)
+    assert out.getvalue().splitlines() == ["work: 50/100, 10 s, about 50 s left"]
+
+
 def test_work_that_stops_early_says_where() -> None:
     out = io.StringIO()
     with Meter("work", None, stream=out) as meter:

@@ -16,13 +16,20 @@ class Meter:
 
     ``total`` None means that the end is not known. Plain lines come at most every ``every_seconds``,
     and once at the end; whether ``stream`` (standard output) is a terminal is asked at the start.
+    ``before`` units were done by an earlier process: they took none of this one's time.
     """
 
     def __init__(
-        self, what: str, total: int | None, every_seconds: float = 10.0, stream: TextIO | None = None
+        self,
+        what: str,
+        total: int | None,
+        every_seconds: float = 10.0,
+        stream: TextIO | None = None,
+        before: int = 0,
     ) -> None:
         self.what = what
         self.total = total
+        self.before = before
         self.every_seconds = every_seconds
         self.stream = stream or sys.stdout
         self._started = self._shown_at = time.monotonic()
@@ -44,7 +51,8 @@ class Meter:
                 TextColumn("{task.fields[note]}", markup=False),
             )
             self._bar = Progress(*columns, console=Console(file=self.stream))
-            self._task = self._bar.add_task(self.what, total=self.total, note="")
+            # Added with what was done before: the bar reckons its speed from here.
+            self._task = self._bar.add_task(self.what, total=self.total, completed=self.before, note="")
             self._bar.start()
         return self
 
@@ -76,7 +84,7 @@ class Meter:
         now = time.monotonic()
         spent = now - self._started
         words = [f"{self.what}: {done}" + (f"/{self.total}" if self.total else ""), f"{spent:.0f} s"]
-        if self.total and 0 < done < self.total:
-            words.append(f"about {spent / done * (self.total - done):.0f} s left")
+        if self.total and self.before < done < self.total:
+            words.append(f"about {spent / (done - self.before) * (self.total - done):.0f} s left")
         print(", ".join([*words, note] if note else words), file=self.stream, flush=True)
         self._shown, self._shown_at = done, now

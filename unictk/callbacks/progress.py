@@ -39,7 +39,8 @@ class ProgressBar(LightningProgressBar):
         steps = trainer.estimated_stepping_batches
         total = int(steps) if math.isfinite(steps) and steps > 0 else None
         name = getattr(pl_module, "stage_name", type(pl_module).__name__)
-        self._meter = Meter(f"{name} steps", total, self.every_seconds).__enter__()
+        meter = Meter(f"{name} steps", total, self.every_seconds, before=trainer.global_step)
+        self._meter = meter.__enter__()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

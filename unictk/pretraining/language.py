@@ -59,11 +59,11 @@ class LanguagePart:
 
     def __init__(
         self,
-        steps: Annotated[int, Ge(1)] = 5500,
+        steps: Annotated[int, Ge(1)] = 4000,
         opening: Annotated[float, Ge(0)] = 1.0,
         slots: Annotated[int, Ge(2)] = 6,
         kept: Annotated[int, Ge(1)] = 20,
-        late: Annotated[int, Ge(0)] = 3000,
+        late: Annotated[int, Ge(0)] = 2600,
         late_schedule: Schedule = "cosine",
         pictures: Sizes | None = None,
         lr: Annotated[float, Gt(0)] = 3e-3,
