@@ -12,6 +12,7 @@ from unictk.judges.base import Verdict
 from unictk.judges.oracle import OracleJudge
 from unictk.samples import Sampling, Text
 from unictk.sprites.asked import Asked
+from unictk.sprites.grammar.recall import same_rewriting
 from unictk.sprites.grammar.selfplay import Proposal, proposal_text
 from unictk.sprites.grammar.verdicts import verdict_text as spoken
 
@@ -136,6 +137,33 @@ def test_proposals():
     found = Proposals(ASKING, asked).scores(asked, said)
     values = [tuple(one[f"propose_{name}"] for name in ("parses", "fits", "distinct")) for one in found]
     assert values == [(1, 1, 1), (1, 0, 0), (1, 0, 1), (1, 0, 1), (1, 0, 1), (0, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "same"),
+    [
+        ("A photo of Bo with a red hat, in the forest.", True),
+        ("Bo wearing a red hat in the forest.", True),
+        ("In the forest: Bo, wearing a red hat.", True),
+        ("A photo of Bo with a blue hat, in the forest.", False),
+        ("A photo of Bo with a red hat.", False),
+        ("A photo of Bo with a red hat, in the forest, at home.", False),
+        ("A photo of Bo with its red hat, in the forest.", False),
+        ("A photo of Mika with a red hat, in the forest.", False),
+        ("", False),
+    ],
+)
+def test_a_rewritten_prompt_is_right_by_what_it_says(answer, same):
+    reference = "A photo of Bo with a red hat, in the forest."
+    assert same_rewriting(answer, reference) is same
+    asked = [item("rewrite", reference=reference)]
+    scores = Questions(ASKING, asked, is_right=same_rewriting).scores(asked, [answer])
+    assert scores == [{"rewrite": float(same)}]
+
+
+def test_the_name_of_a_concept_is_kept_too():
+    assert same_rewriting("Draw <bo> in the sea.", "A photo of <bo> in the sea.")
+    assert not same_rewriting("Draw <mika> in the sea.", "A photo of <bo> in the sea.")
 
 
 def test_judgements():

@@ -59,11 +59,11 @@ class LanguagePart:
 
     def __init__(
         self,
-        steps: Annotated[int, Ge(1)] = 4000,
+        steps: Annotated[int, Ge(1)] = 3600,
         opening: Annotated[float, Ge(0)] = 1.0,
         slots: Annotated[int, Ge(2)] = 6,
         kept: Annotated[int, Ge(1)] = 20,
-        late: Annotated[int, Ge(0)] = 2600,
+        late: Annotated[int, Ge(0)] = 2500,
         late_schedule: Schedule = "cosine",
         pictures: Sizes | None = None,
         lr: Annotated[float, Gt(0)] = 3e-3,

@@ -50,7 +50,10 @@ def card(status: Mapping[str, Any], metrics: Mapping[str, float | None], size: i
     scores = [
         f"| {name} | {value:.4f} | {int(metrics.get(f'{name}/n') or 0) or ''} |"
         for name, value in sorted(metrics.items())
-        if value is not None and name.startswith(("sprites/", "clip/")) and not name.endswith("/n")
+        if value is not None
+        and name.startswith(("sprites/", "clip/"))
+        and not name.startswith("clip/clip/")  # losses of its training
+        and not name.endswith("/n")
     ]
     return "\n".join(
         [

@@ -35,7 +35,7 @@ MEANING = {
     "sprites/caption_exact_two": "the whole caption of two characters",
     "sprites/pairs": "questions about two pictures",
     "sprites/in_context": "facts of somebody defined in the prompt",
-    "sprites/rewrite": "a prompt rewritten with the facts: exact match",
+    "sprites/rewrite": "a prompt rewritten with the facts: it names them, and nothing else",
     "sprites/known": "is this the known character: as recognition above; chance 0.5",
     "sprites/known_positive": "says yes to the known character",
     "sprites/known_random": "says no to others",

@@ -95,14 +95,22 @@ class Asking:
         )
 
 
+def right(answer: str, reference: str) -> bool:
+    """Exact match; where the reference is yes or no, a strict yes or no."""
+    if reference in (yes(True), yes(False)):
+        return yes_or_no(answer) == yes_or_no(reference)
+    return exact_match(answer, reference)
+
+
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Items that are answered in words, each right or wrong."""
+    """Items that are answered in words, each right or wrong: ``is_right`` (answer, reference) says which."""
 
     asking: Asking
     items: Sequence[Item]
     longest: int = 12
     concepts: Sequence[ConceptTokens] = ()
+    is_right: Callable[[str, str], bool] = right
 
     def ask(self, items: Sequence[Item]) -> list[str]:
         """The backbone's answers."""
@@ -111,16 +119,9 @@ class Questions:
     def scores(self, items: Sequence[Item], answers: Sequence[str]) -> list[Scores]:
         """1 or 0 under the item's metric and each of its tags."""
         return [
-            dict.fromkeys((item.metric, *item.tags), float(right(answer, item.reference)))
+            dict.fromkeys((item.metric, *item.tags), float(self.is_right(answer, item.reference)))
             for item, answer in zip(items, answers, strict=True)
         ]
-
-
-def right(answer: str, reference: str) -> bool:
-    """Exact match; where the reference is yes or no, a strict yes or no."""
-    if reference in (yes(True), yes(False)):
-        return yes_or_no(answer) == yes_or_no(reference)
-    return exact_match(answer, reference)
 
 
 def many(count: int, scale: Scale) -> int:

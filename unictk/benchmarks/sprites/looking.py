@@ -21,7 +21,7 @@ from unictk.sprites.grammar.captions import caption
 from unictk.sprites.grammar.knowledge import NAMES
 from unictk.sprites.grammar.pairs import pair_question
 from unictk.sprites.grammar.questions import QA, attribute_question, comparison, counting, yes_no
-from unictk.sprites.grammar.recall import recall, rewriting
+from unictk.sprites.grammar.recall import recall, rewriting, same_rewriting
 from unictk.sprites.scenes import Identity
 from unictk.sprites.splits import Facts, facts_of, hard_negatives, identities_of, random_scene
 from unictk.sprites.variants import look_alike
@@ -53,7 +53,7 @@ def looking(asking: Asking, scale: Scale) -> list[Questions]:
     return [
         Questions(asking, short),
         Questions(asking, captions, CAPTION_TOKENS),
-        Questions(asking, some("rewrite", 160, _rewrite), PROMPT_TOKENS),
+        Questions(asking, some("rewrite", 160, _rewrite), PROMPT_TOKENS, is_right=same_rewriting),
     ]
 
 

@@ -29,7 +29,7 @@ from unictk.samples import Image, Segment, Text
 from unictk.sprites.asked import Asked
 from unictk.sprites.grammar import knowledge
 from unictk.sprites.grammar.questions import QA
-from unictk.sprites.grammar.recall import named_prompt, recall, rewriting
+from unictk.sprites.grammar.recall import named_prompt, recall, rewriting, same_rewriting
 from unictk.sprites.known import Known, known_characters
 from unictk.sprites.scenes import IDENTITY, Identity
 from unictk.sprites.splits import neighbours, random_scene
@@ -70,7 +70,7 @@ def personal(asking: Asking, scale: Scale, concepts: Sequence[ConceptTokens]) ->
     needing = [_needing(*one, judge) for one in each("known_knowledge", 192)]
     return [
         Questions(asking, short, concepts=concepts),
-        Questions(asking, rewrites, PROMPT_TOKENS, concepts),
+        Questions(asking, rewrites, PROMPT_TOKENS, concepts, same_rewriting),
         Drawings(asking, drawn, _measure_drawn, concepts),
         Drawings(asking, needing, _measure_knowledge, concepts),
     ]

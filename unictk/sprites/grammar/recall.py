@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import asdict, dataclass
 
 from unictk.sprites.asked import Asked
 from unictk.sprites.grammar.descriptions import framed, named, say
+from unictk.sprites.grammar.knowledge import NAMES
 from unictk.sprites.grammar.phrases import PLACES, Phrases, Phrasing, article
 from unictk.sprites.grammar.questions import QA
-from unictk.sprites.scenes import Identity, Scene
+from unictk.sprites.scenes import ACCESSORIES, COLOURS, SETTINGS, Identity, Scene
 from unictk.sprites.splits import Facts
 
 OWN = Phrases(
@@ -93,6 +95,26 @@ def rewrite(prompt: str, facts: Facts) -> str:
         prompt = prompt.replace(phrase, place)
         prompt = prompt.replace(phrase.capitalize(), place.capitalize())
     return prompt
+
+
+def same_rewriting(answer: str, reference: str) -> bool:
+    """Whether a rewritten prompt says what the reference says, in whatever words.
+
+    It names the same things, colours and places, the same somebody, and needs no fact.
+    """
+    said, meant = _words(answer), _words(reference)
+    names = [word for word in meant if word in _NAMES or word.startswith("<")]
+    told, wanted = (sorted(word for word in words if word in _TELLING) for words in (said, meant))
+    return told == wanted and set(names) <= set(said) and not _NEEDING & set(said)
+
+
+_TELLING = {*COLOURS, *ACCESSORIES, *SETTINGS}
+_NEEDING = {"its", "owns", "home", "lives"}
+_NAMES = {name.lower() for name in NAMES}
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"<[^>]+>|[a-z]+", text.lower())
 
 
 def rewriting(chance: random.Random, needs: Recall, phrasing: Phrasing) -> QA:
