@@ -103,7 +103,8 @@ def make_stage(
     """The stage that the configuration describes."""
     from unictk.modules.concept_stage import StageRun
 
-    run = StageRun(name, backbone, concept, data, instantiate(cfg.sampling), cfg.seed)
+    last = name == list(map(str, cfg.stages))[-1]
+    run = StageRun(name, backbone, concept, data, instantiate(cfg.sampling), cfg.seed, last)
     return instantiate(cfg.stages[name])(run)
 
 
