@@ -88,9 +88,9 @@ def test_properties(scores: dict, chance: object) -> None:
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
     again = {name: dict(reversed(list(seeds.items()))) for name, seeds in shuffled}
     assert bootstrap_mean(again, resamples=100) == found
-    assert bootstrap_mean({n: {s: x + 1 for s, x in v.items()} for n, v in scores.items()}, resamples=100) == (
-        Interval(*(shifted(x) for x in dataclasses.astuple(found)[:3]), found.concepts, found.count)
-    )
+    assert bootstrap_mean(
+        {n: {s: x + 1 for s, x in v.items()} for n, v in scores.items()}, resamples=100
+    ) == (Interval(*(shifted(x) for x in dataclasses.astuple(found)[:3]), found.concepts, found.count))
 
 
 def shifted(value: float | None) -> object:
@@ -131,7 +131,7 @@ def test_a_level_is_a_share() -> None:
         bootstrap_mean({"a": {0: 1.0, 1: 2.0}}, level=95)
 
 
-def test_many_scores_fit_in_memory_by_blocks() -> None:
+def test_many_scores_give_the_interval_of_the_normal_distribution() -> None:
     chance = np.random.default_rng(0)
     rows = chance.normal(0, 1, (700, 1)) + chance.normal(0, 0.3, (700, 10))
     found = bootstrap_mean(table(rows), resamples=300)

@@ -13,9 +13,9 @@ are too wide, at most by a factor of 1.4, where seeds differ more than concepts 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,6 @@ Scores = Mapping[str, Mapping[int | str, float]]
 
 LEVEL = 0.95
 RESAMPLES = 2000
-_BLOCK = 1_000_000
-"""Numbers held at once: resamples are drawn in blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +55,13 @@ def bootstrap_mean(
         raise ValueError(f"level {level} is not between 0 and 1")
     values = _in_order(scores)
     mean = float(np.mean([one.mean() for one in values]))
-    count = sum(len(one) for one in values)
-    if count == 1:
+    flat = np.concatenate(values)
+    if len(flat) == 1:
         return Interval(mean, None, None, 1, 1)
-    means = _resampled(values, resamples, np.random.default_rng(seed))
+    sizes = tuple(len(one) for one in values)
+    means = _weights(sizes, resamples, seed) @ flat
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(mean, float(low), float(high), len(values), count)
+    return Interval(mean, float(low), float(high), len(values), len(flat))
 
 
 def paired_difference(
@@ -98,22 +97,18 @@ def _in_order(scores: Scores) -> list[NDArray[np.float64]]:
     return values
 
 
-def _resampled(
-    values: list[NDArray[np.float64]], resamples: int, chance: np.random.Generator
-) -> NDArray[np.float64]:
-    """Means (resamples,) of concepts drawn with replacement, each of its own seeds drawn so."""
-    sizes = np.array([len(one) for one in values])
-    most = int(sizes.max())
-    table = np.zeros((len(values), most))
-    for row, one in zip(table, values, strict=True):
-        row[: len(one)] = one
-    block = min(resamples, max(1, _BLOCK // (len(values) * most)))
-    found = []
-    for _ in range(math.ceil(resamples / block)):
-        concepts = chance.integers(len(values), size=(block, len(values)))
-        size = sizes[concepts][..., None]
-        seeds = (chance.random((block, len(values), most)) * size).astype(np.int64)
-        drawn = table[concepts[..., None], seeds]
-        drawn[np.broadcast_to(np.arange(most) >= size, drawn.shape)] = 0.0
-        found.append((drawn.sum(axis=-1) / size[..., 0]).mean(axis=-1))
-    return np.concatenate(found)[:resamples]
+@lru_cache(maxsize=8)
+def _weights(sizes: tuple[int, ...], resamples: int, seed: int) -> NDArray[np.float64]:
+    """Each score's weight in each resample, (resamples, scores); rows add up to 1.
+
+    They depend on how many seeds each concept has and on nothing else, hence serve every metric.
+    """
+    chance = np.random.default_rng(seed)
+    count = len(sizes)
+    concepts = chance.multinomial(count, np.full(count, 1 / count), size=resamples)
+    # A concept drawn k times has its seeds drawn k times anew: k * size draws among its seeds.
+    drawn = [
+        chance.multinomial(concepts[:, i] * size, np.full(size, 1 / size)) / (size * count)
+        for i, size in enumerate(sizes)
+    ]
+    return np.concatenate(drawn, axis=1)
