@@ -308,13 +308,33 @@ def adopt(
     return {}
 
 
-def report(cfg: DictConfig, folder: RunFolder, run: str) -> dict[str, float]:
-    """Build the report of a run folder again."""
-    from unictk.report.build import build_report
+def report(
+    cfg: DictConfig, folder: RunFolder, run: str | None = None, runs: str | list[str] | None = None
+) -> dict[str, float]:
+    """Build the report of one run again, or a page that compares all runs below a folder or several.
 
-    if not Path(run, "status.json").is_file():
-        raise UserError(f"task.run: {run!r} is not a run folder; expected one with a status.json")
-    print(build_report(Path(run)))
+    The comparison of one folder is written into it, that of several into this run's own folder.
+
+    Raises:
+        UserError: not exactly one of ``run`` and ``runs`` is given, or there is no run.
+    """
+    from unictk.report.build import REPORT, build_report
+    from unictk.report.compare import build_comparison
+    from unictk.report.concept_card import find_data_root
+    from unictk.report.sources import read_settings
+
+    if (run is None) == (runs is None):
+        raise UserError("task.run: give either task.run=<run folder> or task.runs=<folder of runs>")
+    if run is not None:
+        if not Path(run, "status.json").is_file():
+            raise UserError(f"task.run: {run!r} is not a run folder; expected one with a status.json")
+        paths = {str(name): str(value) for name, value in cfg.paths.items()}
+        root = find_data_root(read_settings(Path(run, "config.yaml")), paths)
+        print(build_report(Path(run), root))
+        return {}
+    places = [Path(one) for one in ([runs] if isinstance(runs, str) else runs or [])]
+    target = places[0] if len(places) == 1 else folder.path
+    print(build_comparison(places, target / REPORT))
     return {}
 
 

@@ -51,7 +51,8 @@ class Browser:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
+        if self._process.poll() is None:
+            os.write(self._write, json.dumps({"id": 0, "method": "Browser.close"}).encode() + b"\0")
         self._process.wait(TIMEOUT)
         os.close(self._write)
         os.close(self._read)
@@ -165,7 +166,7 @@ class Page:
     def choose(self, selector: str, value: str) -> None:
         """Chooses an option of a select box."""
         self.run(
-            f"(box => {{ box.value = {json.dumps(value)}; box.dispatchEvent(new Event('change', {{bubbles: true}})) }})"
+            f"(box => {{ box.value = {json.dumps(value)}; box.dispatchEvent(new Event('change')) }})"
             f"(document.querySelector({json.dumps(selector)}))"
         )
 
@@ -187,7 +188,9 @@ class Page:
 
     def screenshot(self, file: Path, whole: bool = False) -> None:
         """Saves a picture of the screen, or of the whole page."""
-        found = self.send("Page.captureScreenshot", captureBeyondViewport=whole, **({"clip": self._size()} if whole else {}))
+        found = self.send(
+            "Page.captureScreenshot", captureBeyondViewport=whole, **({"clip": self._size()} if whole else {})
+        )
         file.write_bytes(base64.b64decode(found["data"]))
 
     def _size(self) -> dict[str, float]:

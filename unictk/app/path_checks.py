@@ -13,6 +13,7 @@ from typing import Any
 from unictk.errors import UserError, not_a_choice
 
 MISSING = "???"
+STATUS = "status.json"
 
 
 def concept_folder(key: str, node: Mapping[str, Any]) -> None:
@@ -49,9 +50,23 @@ def what_to_draw(key: str, node: Mapping[str, Any]) -> None:
         )
 
 
-def finished_run(key: str, node: Mapping[str, Any]) -> None:
-    """``run`` must be a run folder."""
-    _needs(key, node, "run", "status.json", "a run folder")
+def what_to_report(key: str, node: Mapping[str, Any]) -> None:
+    """Either ``run``, a run folder, or ``runs``, folders that hold runs."""
+    run, runs = node.get("run"), node.get("runs")
+    if (run is None) == (runs is None):
+        found = "null, and so is" if run is None else f"{str(run)!r}, but there is also"
+        raise UserError(
+            f"{key}.run: {found} {key}.runs; give one: {key}.run=<run folder> or {key}.runs=<folder of runs>"
+        )
+    _needs(key, node, "run", STATUS, "a run folder")
+    places = runs if isinstance(runs, list) else [runs] if runs is not None else []
+    if runs is not None and not places:
+        raise UserError(f"{key}.runs: [] is empty; expected a folder of runs, or a list of them")
+    for place in places:
+        if not Path(str(place)).is_dir():
+            raise UserError(f"{key}.runs: {str(place)!r} is not a folder; expected one that holds runs")
+    if len(places) == 1 and (Path(str(places[0])) / STATUS).is_file():
+        raise UserError(f"{key}.runs: {str(places[0])!r} is a single run; nearest: {key}.run={places[0]}")
 
 
 def output_folder(path: object) -> None:
@@ -84,5 +99,5 @@ PATH_CHECKS: dict[str, Callable[[str, Mapping[str, Any]], None]] = {
     "unictk.tasks.generate": what_to_draw,
     "unictk.tasks.chat": saved_concept,
     "unictk.tasks.export": saved_concept,
-    "unictk.tasks.report": finished_run,
+    "unictk.tasks.report": what_to_report,
 }

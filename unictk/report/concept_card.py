@@ -55,8 +55,8 @@ def concept_card(saved: Mapping[str, Any], config: Mapping[str, Any], data_root:
     Facts and photos come from the data set where ``data_root`` has it. A data set that is gone or damaged
     since leaves them out: a report is no check of it.
     """
-    name = str(saved.get("name") or _name(config) or "")
-    if not name or (not saved and _task(config) in _WITHOUT_CONCEPT):
+    name = str(saved.get("name") or concept_name(config) or "")
+    if not name or (not saved and task_name(config) in _WITHOUT_CONCEPT):
         return None
     info, photos = _data(data_root, name)
     backbone = config.get("backbone") if isinstance(config.get("backbone"), Mapping) else {}
@@ -94,7 +94,7 @@ def find_data_root(
         name: the concept's; None takes the configuration's.
     """
     section = config.get("concept")
-    name = name or _name(config)
+    name = name or concept_name(config)
     if not isinstance(section, Mapping) or not isinstance(section.get("root"), str):
         return None
     if not name or Path(name).name != name:
@@ -122,7 +122,7 @@ def foreign_to_backbone(config: Mapping[str, Any], data_root: Path | None) -> st
     of_sprites = concept.get("_target_") == SPRITE_CONCEPT or (
         data_root is not None and (data_root / TRUTH).is_file()
     )
-    if not weights.startswith(BUNDLED_SPRITES) or of_sprites or _task(config) in _WITHOUT_CONCEPT:
+    if not weights.startswith(BUNDLED_SPRITES) or of_sprites or task_name(config) in _WITHOUT_CONCEPT:
         return None
     return weights
 
@@ -146,7 +146,7 @@ def _thumbnails(photos: Sequence[Path]) -> list[str]:
     return found
 
 
-def _name(config: Mapping[str, Any]) -> str | None:
+def concept_name(config: Mapping[str, Any]) -> str | None:
     """The concept's name as the configuration tells it: given, or that of a sprite's number."""
     section = config.get("concept")
     if not isinstance(section, Mapping):
@@ -158,7 +158,8 @@ def _name(config: Mapping[str, Any]) -> str | None:
     return "chelsea" if str(section.get("_target_", "")).endswith(".chelsea_concept") else None
 
 
-def _task(config: Mapping[str, Any]) -> str:
+def task_name(config: Mapping[str, Any]) -> str:
+    """The last part of the task's target; empty where the configuration has none."""
     task = config.get("task")
     return str(task.get("_target_", "")).rpartition(".")[2] if isinstance(task, Mapping) else ""
 

@@ -65,14 +65,23 @@ def in_order(names: Iterable[str], first: Iterable[str] = ()) -> list[str]:
 
 
 def stage_seconds(status: dict[str, Any]) -> dict[str, float | None]:
-    """Seconds of each stage in ``status.json``, in order; None for one that has not finished."""
+    """Seconds of each stage in ``status.json``, in order; None for one that has not finished.
+
+    Raises:
+        DataError: stages are not recorded as runs do.
+    """
     stages = status.get("stages")
     if not isinstance(stages, dict):
         return {}
-    return {
-        str(name): float(stage["seconds"]) if stage.get("state") == "done" else None
-        for name, stage in stages.items()
-    }
+    try:
+        return {
+            str(name): float(stage["seconds"]) if stage.get("state") == "done" else None
+            for name, stage in stages.items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            'status.json: a stage is not recorded; expected {"state": "done", "seconds": 1.5}'
+        ) from error
 
 
 def command(status: dict[str, Any]) -> str | None:
