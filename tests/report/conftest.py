@@ -76,9 +76,15 @@ def draw_pictures(run: Path) -> None:
 
 
 @pytest.fixture
-def run_folder(tmp_path: Path) -> Path:
+def run_folder(finished_run: Path, tmp_path: Path) -> Path:
     """Everything a finished run leaves, with hostile text wherever text can come from outside."""
-    run = tmp_path / "concept-sprite-1a2b3c"
+    return Path(shutil.copytree(finished_run, tmp_path / finished_run.name))
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once, for ``run_folder`` to copy."""
+    run = tmp_path_factory.mktemp("finished") / "concept-sprite-1a2b3c"
     (run / "concept").mkdir(parents=True)
     stages = {name: {"state": "done", "seconds": 61.5 * i} for i, name in enumerate(STAGES, 1)}
     status = {"state": "done", "reason": None, "world_size": 1, "stages": stages}

@@ -40,7 +40,9 @@ function sortable(value) {
 }
 
 function runCell(run) {
-  const name = run.link ? make("a", { href: run.link }, run.name) : run.name;
+  const [, start, hash] = run.name.match(/^(.*?)(-[0-9a-f]{8})?$/s); // what tells long names apart stays in sight
+  const parts = [make("span", { class: "start" }, start), make("span", {}, hash || "")];
+  const name = run.link ? make("a", { href: run.link, class: "name" }, ...parts) : make("span", { class: "name" }, ...parts);
   return make("th", { scope: "row", title: run.name }, name, run.reason ? make("small", { class: "down" }, run.reason) : null);
 }
 

@@ -96,13 +96,17 @@ def number(value: object) -> float | None:
 
 
 def names_of(metrics: Mapping[str, Any]) -> list[str]:
-    """Metrics worth a line: without their ``/base`` and ``/n``, and without what the curves show."""
+    """Metrics worth a line: without their ``/base`` and ``/n``, and without what the curves show.
+
+    Those of :data:`MEANING` come first, in its order; losses come last.
+    """
     names = [
         name.removesuffix(f"/{BASE}")
         for name, value in metrics.items()
         if not name.endswith("/n") and not isinstance(value, str) and "/train_" not in name
     ]
-    return sorted(dict.fromkeys(names), key=is_loss)
+    place = {name: i for i, name in enumerate(MEANING)}
+    return sorted(dict.fromkeys(names), key=lambda name: (is_loss(name), place.get(name, len(place))))
 
 
 def score_table(
