@@ -46,7 +46,7 @@ def write_records(run: Path) -> None:
 
 
 def draw(run: Path, records: list[ItemRecord], phase: str, metric: str, number: int, score: float) -> None:
-    """A picture that the benchmark drew, with its records; the second of three points is right with the score."""
+    """A picture that the benchmark drew, with its records; the second of three points follows the score."""
     key = f"drawn/{phase}/{metric}/00-{number:03d}.png"
     (run / key).parent.mkdir(parents=True, exist_ok=True)
     level = sum(map(ord, phase)) % 120
@@ -66,7 +66,7 @@ def draw(run: Path, records: list[ItemRecord], phase: str, metric: str, number: 
 
 
 def draw_pictures(run: Path) -> None:
-    """Three noises of two metrics, in three phases: number 0 gets right, 1 stays wrong, 2 is right but miscounted."""
+    """Three noises of two metrics in three phases: 0 gets right, 1 stays wrong, 2 is right but miscounted."""
     records: list[ItemRecord] = []
     for phase, gain in (("base", 0.0), ("s1", 0.5), ("s3", 1.0)):
         for metric in ("concept_attributes", "knowledge_replay"):
@@ -160,10 +160,10 @@ def chromium() -> str:
 Browse = Callable[..., str]
 
 
-@pytest.fixture
-def browser(chromium: str, tmp_path: Path) -> Iterator[Browser]:
-    """A headless browser whose pages can be clicked and typed into."""
-    with Browser(chromium, tmp_path / "profile-devtools") as opened:
+@pytest.fixture(scope="session")
+def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless browser whose pages can be clicked and typed into; one for all tests, each its own page."""
+    with Browser(chromium, tmp_path_factory.mktemp("profile")) as opened:
         yield opened
 
 

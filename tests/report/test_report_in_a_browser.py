@@ -103,7 +103,7 @@ def test_a_picture_tells_it_by_keyboard_and_by_tap(run_folder: Path, browser: Br
     phone.tap(SHOT)
     assert phone.run(f"{TIP}.matches(':popover-open')")
     assert phone.run(
-        f"(({{left, right, bottom}}) => left >= 0 && right <= 390 && bottom <= 800)({TIP}.getBoundingClientRect())"
+        f"(box => box.left >= 0 && box.right <= 390 && box.bottom <= 800)({TIP}.getBoundingClientRect())"
     )
     phone.tap("h1")
     assert not seen(phone, TIP), "a tap elsewhere puts it away"
@@ -113,14 +113,16 @@ def test_in_print_nothing_is_hidden_or_cut(run_folder: Path, data_root: Path, br
     report = build_report(run_folder, data_root)
     closed = "document.querySelector('#answers details:not([open]) .answer')"
     assert not browser.open(report).run(
-        f"{closed}.checkVisibility({{contentVisibilityAuto: true}}) && {closed}.getBoundingClientRect().height > 20"
+        f"{closed}.checkVisibility() && {closed}.getBoundingClientRect().height > 20"
     )
     page = browser.open(report, width=700, media="print")
     assert page.run("document.querySelectorAll('details[open]').length") == 0
-    hidden = "[...document.querySelectorAll('details > :not(summary)')].filter(e => e.getBoundingClientRect().height < 5).length"
+    inside = "[...document.querySelectorAll('details > :not(summary)')]"
+    hidden = f"{inside}.filter(e => e.getBoundingClientRect().height < 5).length"
     assert page.run("document.querySelectorAll('details').length") >= 3
     assert page.run(hidden) == 0
     assert page.run("document.documentElement.scrollWidth <= 700")
     assert page.run("getComputedStyle(document.querySelector('.strip')).breakInside") == "avoid"
-    wide = "[...document.querySelectorAll('.strip, .strip img, table')].filter(e => e.getBoundingClientRect().right > 701).length"
+    blocks = "[...document.querySelectorAll('.strip, .strip img, table')]"
+    wide = f"{blocks}.filter(e => e.getBoundingClientRect().right > 701).length"
     assert page.run(wide) == 0

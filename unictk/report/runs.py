@@ -73,7 +73,7 @@ def settings_that_differ(runs: Sequence[Run]) -> dict[str, list[str]]:
 
 def metrics_of(runs: Sequence[Run]) -> list[str]:
     """Every metric that a run has, scores before losses."""
-    return names_of({name: 0.0 for run in runs for name in sorted(run.scores)})
+    return names_of(dict.fromkeys(sorted({name for run in runs for name in run.scores}), 0.0))
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:
