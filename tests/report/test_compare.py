@@ -93,6 +93,14 @@ def test_groups_are_runs_that_differ_in_seeds_only(sweep: Path) -> None:
     assert groups[0].interval("nothing") is None
 
 
+def test_photos_of_several_concepts_are_one_group(tmp_path: Path) -> None:
+    for name in ("dog6", "cat2"):
+        concept = {"_target_": "unictk.datamodules.concept_data.read_concept", "name": name}
+        write_run(tmp_path / name, [f"concept.name={name}"], {"m": 1.0}, {"seed": 0, "concept": concept})
+    (group,) = groups_of(find_runs([tmp_path])[0])
+    assert set(group.table("m")) == {"dog6", "cat2"}
+
+
 def test_a_typed_seed_of_something_else_is_a_design_and_so_are_versions(tmp_path: Path) -> None:
     plain = config_of("0.1", 0, 0)
     write_run(tmp_path / "a", ["seed=0"], {"m": 1.0}, plain)

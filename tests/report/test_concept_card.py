@@ -56,13 +56,14 @@ def test_the_data_are_found_with_this_machines_folders(tmp_path: Path) -> None:
     (tmp_path / "cache/sprites/sprite3-ab12/concept/train/sprite3").mkdir(parents=True)
     (tmp_path / "cache/sprites/sprite31-ab12/concept/train/sprite31").mkdir(parents=True)
     (tmp_path / "photos/concept/train/dog6").mkdir(parents=True)
+    (tmp_path / "photos/concept/elsewhere").mkdir()
     paths = {"cache": str(tmp_path / "cache"), "data": str(tmp_path / "photos")}
     sprite = {"concept": {"_target_": SPRITE_CONCEPT, "root": "${paths.cache}/sprites", "seed": 3}}
     assert find_data_root(sprite, paths) == tmp_path / "cache/sprites/sprite3-ab12"
     dog = {"concept": {"_target_": PHOTO_CONCEPT, "root": "${paths.data}", "name": "dog6"}}
     assert find_data_root(dog, paths) == tmp_path / "photos"
     assert find_data_root(dog, {}) is None
-    assert find_data_root({"concept": {**dog["concept"], "name": "../dog6"}}, paths) is None
+    assert find_data_root({"concept": {**dog["concept"], "name": "../elsewhere"}}, paths) is None
     assert find_data_root({"concept": {**dog["concept"], "name": "cat"}}, paths) is None
     assert find_data_root({}, paths) is None
 

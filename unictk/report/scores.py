@@ -178,7 +178,7 @@ def _combined(
         return None
     found = [
         None if None in recalls else (recalls[0] + (recalls[1] + recalls[2]) / 2) / 2
-        for recalls in zip(*parts, strict=True)  # type: ignore[arg-type]
+        for recalls in zip(*parts, strict=True)
     ]
     here = found[columns.index(last)]
     return found if here is not None and abs(here - after) < 1e-4 else None
