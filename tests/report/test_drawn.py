@@ -46,6 +46,10 @@ def test_what_a_picture_tells(run_folder: Path) -> None:
     assert (picture.rewritten or "").startswith("A photo of <bo> in the forest.")
     assert list(picture.scores) == ["unifybench/knowledge_replay", "unifybench/concept_all"]
     assert picture.others == {"clip_i": 0.71}
+    for counted in ("unifybench/clip_i", "unifybench/dreambooth_clip_i"):
+        picture.scores[counted] = 0.71
+        assert picture.others == {}
+        del picture.scores[counted]
     for told in ("s3: A photo of <bo> in the forest.", "asked: A photo of <bo> at home.", "wrong: setting"):
         assert told in picture.summary
 

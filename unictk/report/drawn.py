@@ -46,8 +46,12 @@ class Picture:
     @property
     def others(self) -> dict[str, float]:
         """Similarities that count towards no metric here."""
-        counted = {metric.rpartition("/")[2] for metric in self.scores}
-        return {metric: value for metric, value in self.drawing.similar if metric not in counted}
+        counted = tuple(self.scores)  # under its own name, or after the prompts' (dreambooth_clip_i)
+        return {
+            name: value
+            for name, value in self.drawing.similar
+            if not any(metric.endswith((f"/{name}", f"_{name}")) for metric in counted)
+        }
 
     @property
     def grade(self) -> str:
