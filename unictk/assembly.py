@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from unictk.app.folder import RunFolder
     from unictk.backbones.base import Backbone
     from unictk.concepts.tokens import ConceptTokens
+    from unictk.concepts.told import ToldConcept
     from unictk.datamodules.concept_data import ConceptData
     from unictk.modules.concept_stage import ConceptStage
 
@@ -60,6 +61,19 @@ def read_back(directory: Path, backbone: Backbone) -> ConceptTokens:
     return concept
 
 
+def in_words(
+    cfg: DictConfig, data: ConceptData, described: bool, facts: bool, called: str | None
+) -> tuple[Backbone, ToldConcept]:
+    """The backbone on the trainer's device, and the data set's concept without tokens of it."""
+    from unictk.concepts.told import ToldConcept
+
+    sentences = [data.description, *(data.facts if facts else ())] if described else []
+    backbone = on_device(cfg)
+    concept = ToldConcept(data.name, backbone.row_shape, called, sentences)
+    backbone.attach([concept])
+    return backbone, concept
+
+
 def keep(
     directory: Path, stage: ConceptStage, scores: Mapping[str, float], cfg: DictConfig, folder: RunFolder
 ) -> None:
@@ -95,6 +109,30 @@ def with_saved(cfg: DictConfig, saved: str) -> tuple[Backbone, ConceptTokens]:
     """The backbone on the trainer's device, and a saved concept that it knows."""
     backbone = on_device(cfg)
     return backbone, read_back(Path(saved), backbone)
+
+
+def with_several(cfg: DictConfig, saved: Sequence[str]) -> tuple[Backbone, list[ConceptTokens]]:
+    """The backbone on the trainer's device, and any number of saved concepts that it knows together.
+
+    Raises:
+        UserError: two concepts share a token, or one of several was trained with adapters, which the
+            others were not.
+    """
+    if len(saved) == 1:
+        backbone, concept = with_saved(cfg, saved[0])
+        return backbone, [concept]
+    from unictk.concepts.files import load_concept
+
+    for directory in saved:
+        if (Path(directory).parent / ADAPTERS).exists():
+            raise UserError(
+                f"task.saved: {directory} was trained with adapters of the language model, which other "
+                "concepts were not; give it alone"
+            )
+    backbone = on_device(cfg)
+    concepts = [load_concept(directory, backbone.row_shape) for directory in saved]
+    backbone.attach(concepts)
+    return backbone, concepts
 
 
 def make_stage(

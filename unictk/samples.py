@@ -100,7 +100,9 @@ class Sampling:
 
     ``guidance`` g combines logits as (1 + g) * conditional - g * unconditional; 0 turns it off.
     ``temperature`` scales the noise of mask-predict re-masking (Show-o) or the logits (autoregressive).
-    ``text_temperature`` 0 is greedy.
+    ``text_temperature`` 0 is greedy. ``replay``: before it draws a prompt that somebody asks for, the model
+    rewrites it with what it knows of the concepts in it (:mod:`unictk.concepts.replay`); a benchmark that
+    measures drawing with and without decides for itself.
     """
 
     steps: Annotated[int, Ge(1)] = 50
@@ -108,6 +110,7 @@ class Sampling:
     temperature: Annotated[float, Ge(0)] = 1.0
     max_new_tokens: Annotated[int, Ge(1)] = 100
     text_temperature: Annotated[float, Ge(0)] = 0.0
+    replay: bool = False
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -6,12 +6,11 @@ values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, MinLen
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -20,6 +19,7 @@ from unictk.assembly import (
     check_name,
     first_rows,
     fit,
+    in_words,
     keep,
     make_stage,
     make_trainer,
@@ -27,18 +27,21 @@ from unictk.assembly import (
     place,
     read_back,
     with_saved,
+    with_several,
     write_report,
 )
 from unictk.errors import DataError, UserError
 
 Count = Annotated[int, Ge(1)]
 Epoch = Annotated[int, Ge(0)]
+Folders = Annotated[list[str], MinLen(1)]
 LayoutName = Literal["plain", "tiif", "dpg", "geneval", "wise", "oneig", "compbench"]
 
 if TYPE_CHECKING:
     from unictk.app.folder import RunFolder
     from unictk.backbones.base import Backbone
-    from unictk.benchmarks.base import ModelBenchmark, Result
+    from unictk.benchmarks.base import ModelBenchmark
+    from unictk.concepts.tokens import ConceptTokens
     from unictk.datamodules.concept_data import ConceptData
 
 
@@ -106,9 +109,25 @@ def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     return {name: value for name, value in folder.metrics().items() if value is not None}
 
 
-def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]:
-    """Ask a saved concept the benchmark's questions; what was answered before is not asked again."""
+def evaluate(
+    cfg: DictConfig,
+    folder: RunFolder,
+    saved: str | None = None,
+    described: bool = False,
+    facts: bool = True,
+    called: str | None = None,
+) -> dict[str, float]:
+    """Ask the benchmark's questions about a concept; what was answered before is not asked again.
+
+    ``saved`` None: of the model before any training, which has no tokens of the concept. Prompts then say
+    ``called`` (None: its name) in place of ``<name>``, and with ``described`` begin with what the data set
+    tells of it: the description and, with ``facts``, the facts that may be taught.
+
+    Raises:
+        UserError: no benchmark, one that needs no concept, or a saved concept of another name.
+    """
     from unictk.benchmarks.base import ModelBenchmark
+    from unictk.benchmarks.recording import recorded
 
     if cfg.benchmark is None:
         raise UserError("benchmark: none evaluates nothing; choose one, for example benchmark=unifybench")
@@ -118,11 +137,16 @@ def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]
             f"benchmark: {benchmark.name} evaluates no concept; use task=measure, or benchmark=unifybench"
         )
     data: ConceptData = instantiate(cfg.concept)
-    backbone, concept = with_saved(cfg, saved)
-    check_name(concept, data, "task.saved", saved)
+    if saved is None:
+        backbone, told = in_words(cfg, data, described, facts, called)
+        print(told.summary())
+        concept: ConceptTokens = told
+    else:
+        backbone, concept = with_saved(cfg, saved)
+        check_name(concept, data, "task.saved", saved)
     ask = partial(benchmark.evaluate, backbone, concept, data, instantiate(cfg.sampling), cfg.seed)
     ask = partial(ask, judge=instantiate(cfg.judge), folder=folder.path)
-    result = _recorded(folder, "evaluate", ask)
+    result = recorded(folder, "evaluate", ask)
     write_report(folder, data.root)
     return dict(result.metrics)
 
@@ -151,44 +175,21 @@ def _model_benchmark(cfg: DictConfig, weights: Path | None = None) -> ModelBench
 def _measured(
     cfg: DictConfig, folder: RunFolder, backbone: Backbone, benchmark: ModelBenchmark
 ) -> dict[str, float]:
+    from unictk.benchmarks.recording import recorded
     from unictk.report.terminal import print_scores
 
     judge = instantiate(cfg.judge)
     ask = partial(benchmark.evaluate, backbone, judge, instantiate(cfg.sampling), cfg.seed)
-    result = _recorded(folder, "measure", ask)
+    result = recorded(folder, "measure", ask)
     judged = f", judged by {judge.name}" if benchmark.needs_judge else ""
     print_scores(f"{benchmark.name}{judged}", result.metrics)
     return dict(result.metrics)
 
 
-def _recorded(folder: RunFolder, phase: str, ask: Callable[..., Result]) -> Result:
-    """Ask with a meter; every batch of answers is kept, and what was answered before is not asked again."""
-    from unictk.callbacks.meter import Meter
-    from unictk.records import FILE, merge_records, read_records
-
-    records = folder.path / FILE
-    folder.stage_started(phase)
-    with Meter(phase, None) as meter:
-
-        def progress(answered: int, total: int) -> None:
-            meter.total = total
-            meter.show(answered)
-
-        result = ask(
-            phase=phase,
-            done=read_records(records),
-            save=lambda new: merge_records(records, new),
-            progress=progress,
-        )
-    folder.write_metrics(result.metrics)
-    folder.stage_done(phase)
-    return result
-
-
 def generate(
     cfg: DictConfig,
     folder: RunFolder,
-    saved: str | None = None,
+    saved: str | Folders | None = None,
     prompt: str = "A photo of <sks>.",
     prompts: str | None = None,
     count: Count | None = None,
@@ -198,41 +199,34 @@ def generate(
 ) -> dict[str, float]:
     """Draw a prompt, or a file of them, into ``samples/generate/``; what is there already is not drawn again.
 
-    ``saved`` None: the model itself. ``count`` None: as many of each prompt as the layout's scorer expects.
+    ``saved`` None: the model itself; several: all of them in one model. ``count`` None: as many of each
+    prompt as the layout's scorer expects. A listing says what each file was drawn from: with
+    ``sampling.replay`` that is what the model made of the prompt.
 
     Raises:
-        UserError: a prompt names a concept, but none is given.
+        UserError: a prompt names a concept that is not given.
     """
     from unictk.callbacks.meter import Meter
-    from unictk.drawing.draw import draw_sheets
-    from unictk.drawing.layouts import LAYOUTS, unique
+    from unictk.drawing.layouts import LAYOUTS
+    from unictk.drawing.order import Order
     from unictk.drawing.prompt_files import PromptRow, read_prompts
-    from unictk.drawing.wording import wording
 
     tree = LAYOUTS[layout](model)
     rows = [PromptRow(0, prompt)] if prompts is None else read_prompts(Path(prompts), tree.columns)
-    sheets = unique(tree.sheets(rows, count or tree.count))
-    backbone, concept = (on_device(cfg), None) if saved is None else with_saved(cfg, saved)
-    words = wording(concept, named=prompts is None)
-    for row in rows:
-        words(row.text)  # a wrong one is told before any is drawn
+    backbone, concepts = with_several(cfg, [saved] if isinstance(saved, str) else saved or [])
+    order = Order(tree, rows, count or tree.count, concepts, must_name=prompts is None)
     folder.stage_started("generate")
     target = folder.directory("samples/generate")
-    for path, text in tree.texts(rows).items():
-        place = target / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text + "\n", encoding="utf-8")
     with Meter("generate", None) as meter:
 
         def progress(there: int, total: int) -> None:
             meter.total = total
             meter.show(there)
 
-        sampling = instantiate(cfg.sampling)
-        drawn = draw_sheets(backbone, sheets, words, sampling, cfg.seed, target, batch_size, progress)
+        drawn = order.draw(backbone, instantiate(cfg.sampling), cfg.seed, target, batch_size, progress)
     folder.stage_done("generate")
-    files = f"{len(sheets)} file{'' if len(sheets) == 1 else 's'}"
-    print(f"{files} in {target}" + (f", {drawn} of them new" if drawn < len(sheets) else ""))
+    files = f"{len(order.sheets)} file{'' if len(order.sheets) == 1 else 's'}"
+    print(f"{files} in {target}" + (f", {drawn} of them new" if drawn < len(order.sheets) else ""))
     return {}
 
 

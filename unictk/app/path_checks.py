@@ -5,14 +5,17 @@ Each check gets the key of the node and its plain, resolved values; a value may 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from unictk.concepts.names import meant
 from unictk.errors import UserError, not_a_choice
 
 MISSING = "???"
+CONCEPT = ("concept.json", "a concept folder")
 
 
 def concept_folder(key: str, node: Mapping[str, Any]) -> None:
@@ -33,20 +36,41 @@ def concept_folder(key: str, node: Mapping[str, Any]) -> None:
 
 def saved_concept(key: str, node: Mapping[str, Any]) -> None:
     """``saved`` must be a concept directory."""
-    _needs(key, node, "saved", "concept.json", "a concept folder")
+    _needs(key, node, "saved", *CONCEPT)
+
+
+def what_to_evaluate(key: str, node: Mapping[str, Any]) -> None:
+    """``saved`` must be a concept directory, or null; words stand for tokens only where there are none."""
+    saved_concept(key, node)
+    for name in ("described", "called"):
+        if node.get("saved") is not None and node.get(name):
+            raise UserError(
+                f"{key}.{name}: {_typed(node[name])} is for a model without tokens of the concept, but "
+                f"{key}.saved gives some; leave one of the two out"
+            )
 
 
 def what_to_draw(key: str, node: Mapping[str, Any]) -> None:
-    """``saved`` must be a concept directory or null, ``prompts`` a file or null."""
-    saved_concept(key, node)
-    prompts = node.get("prompts")
+    """``saved`` must be concept directories or null, ``prompts`` a file or null; the prompt names them."""
+    saved, prompts, prompt = node.get("saved"), node.get("prompts"), node.get("prompt")
+    folders = saved if isinstance(saved, list) else [saved]
+    for one in folders:
+        _needs(key, {"saved": one}, "saved", *CONCEPT)
     if prompts is not None and not Path(str(prompts)).is_file():
         raise UserError(f"{key}.prompts: {str(prompts)!r} is not a file; expected a txt, csv or jsonl file")
-    if node.get("saved") is None and prompts is None and "<sks>" in str(node.get("prompt")):
-        raise UserError(
-            f"{key}.saved: null, but {key}.prompt names <sks>; give {key}.saved=<concept folder>, "
-            "or another prompt"
-        )
+    given = [str(one) for one in folders if one is not None]
+    known = [name for one in given if (name := _name(Path(one))) is not None]
+    if prompts is None and isinstance(prompt, str) and folders and len(known) == len(given):
+        meant(prompt, known)
+
+
+def _name(folder: Path) -> str | None:
+    """The concept's name in brackets; None where its file cannot be read, which loading it will tell."""
+    try:
+        found = json.loads((folder / CONCEPT[0]).read_text(encoding="utf-8"))
+        return f"<{found['name']}>"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def finished_run(key: str, node: Mapping[str, Any]) -> None:
@@ -72,15 +96,19 @@ def starting_rows(path: object) -> None:
         raise UserError(f"rows: {str(path)!r} is not a concept folder: it has no concept.json")
 
 
+def _typed(value: object) -> str:
+    return "true" if value is True else repr(str(value))
+
+
 def _needs(key: str, node: Mapping[str, Any], name: str, file: str, what: str) -> None:
     value = node.get(name, MISSING)
-    if value not in (MISSING, None) and not (Path(str(value)) / file).is_file():
-        raise UserError(f"{key}.{name}: {str(value)!r} is not {what}: it has no {file}")
+    if isinstance(value, str) and value != MISSING and not (Path(value) / file).is_file():
+        raise UserError(f"{key}.{name}: {value!r} is not {what}: it has no {file}")
 
 
 PATH_CHECKS: dict[str, Callable[[str, Mapping[str, Any]], None]] = {
     "unictk.datamodules.concept_data.read_concept": concept_folder,
-    "unictk.tasks.evaluate": saved_concept,
+    "unictk.tasks.evaluate": what_to_evaluate,
     "unictk.tasks.generate": what_to_draw,
     "unictk.tasks.chat": saved_concept,
     "unictk.tasks.export": saved_concept,
