@@ -6,6 +6,7 @@ import itertools
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from unictk.app.folder import RunFolder
     from unictk.backbones.base import Backbone
+    from unictk.benchmarks.base import ModelBenchmark
     from unictk.concepts.tokens import ConceptTokens
     from unictk.concepts.told import ToldConcept
     from unictk.datamodules.concept_data import ConceptData
@@ -79,6 +81,7 @@ def keep(
 ) -> None:
     """Save the concept, and beside its directory the language model's adapters where it has some."""
     from unictk.concepts.files import save_concept
+    from unictk.concepts.hub import hub_id
     from unictk.concepts.lora import has_lora, lora_state, save_adapters, settings_of
 
     snapshot = stage.concept.snapshot()  # on every rank: rows may be sharded
@@ -95,6 +98,7 @@ def keep(
         config_hash=folder.request_hash,
         metrics=scores,
         class_noun=stage.data.class_noun,
+        base_model=hub_id(cfg.backbone.get("weights")),
     )
 
 
@@ -124,15 +128,18 @@ def with_several(cfg: DictConfig, saved: Sequence[str]) -> tuple[Backbone, list[
     from unictk.concepts.files import load_concept
 
     for directory in saved:
-        if (Path(directory).parent / ADAPTERS).exists():
-            raise UserError(
-                f"task.saved: {directory} was trained with adapters of the language model, which other "
-                "concepts were not; give it alone"
-            )
+        without_adapters(directory, "other concepts were not trained with them; give it alone")
     backbone = on_device(cfg)
     concepts = [load_concept(directory, backbone.row_shape) for directory in saved]
     backbone.attach(concepts)
     return backbone, concepts
+
+
+def without_adapters(directory: str, reason: str) -> None:
+    """Refuse a concept that was trained with adapters of the language model: its rows alone are not it."""
+    adapters = Path(directory).absolute().parent / ADAPTERS
+    if adapters.exists():
+        raise UserError(f"task.saved: {directory} needs the adapters in {adapters}; {reason}")
 
 
 def make_stage(
@@ -221,6 +228,34 @@ def _loggers(cfg: DictConfig, stage: str) -> Sequence[Logger]:
     """The loggers; what they keep per stage (a CSV file) carries the stage's name."""
     nodes = [OmegaConf.merge(node) for node in (cfg.logger or {}).values() if node is not None]
     return [instantiate(node, **({"version": stage} if "version" in node else {})) for node in nodes]
+
+
+def model_benchmark(cfg: DictConfig, weights: Path | None = None) -> ModelBenchmark:
+    """The configured benchmark, which must not need a concept; ``weights``: of the run itself."""
+    from unictk.benchmarks.base import ModelBenchmark
+
+    own = {"known": str(weights / "known.safetensors")} if weights and "known" in cfg.benchmark else {}
+    benchmark = instantiate(cfg.benchmark, **own)
+    if not isinstance(benchmark, ModelBenchmark):
+        raise UserError("benchmark: this task needs one without a concept, for example benchmark=sprites")
+    if benchmark.needs_judge and cfg.judge is None:
+        raise UserError(f"judge: {benchmark.name} needs one; choose one, for example judge=oracle")
+    return benchmark
+
+
+def measured(
+    cfg: DictConfig, folder: RunFolder, backbone: Backbone, benchmark: ModelBenchmark
+) -> dict[str, float]:
+    """Ask the backbone the benchmark, record and print its scores."""
+    from unictk.benchmarks.recording import recorded
+    from unictk.report.terminal import print_scores
+
+    judge = instantiate(cfg.judge)
+    ask = partial(benchmark.evaluate, backbone, judge, instantiate(cfg.sampling), cfg.seed)
+    result = recorded(folder, "measure", ask)
+    judged = f", judged by {judge.name}" if benchmark.needs_judge else ""
+    print_scores(f"{benchmark.name}{judged}", result.metrics)
+    return dict(result.metrics)
 
 
 def write_report(folder: RunFolder, data_root: Path | None = None) -> None:

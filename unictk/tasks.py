@@ -6,6 +6,7 @@ values.
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -23,11 +24,14 @@ from unictk.assembly import (
     keep,
     make_stage,
     make_trainer,
+    measured,
+    model_benchmark,
     on_device,
     place,
     read_back,
     with_saved,
     with_several,
+    without_adapters,
     write_report,
 )
 from unictk.errors import DataError, UserError
@@ -40,7 +44,6 @@ LayoutName = Literal["plain", "tiif", "dpg", "geneval", "wise", "oneig", "compbe
 if TYPE_CHECKING:
     from unictk.app.folder import RunFolder
     from unictk.backbones.base import Backbone
-    from unictk.benchmarks.base import ModelBenchmark
     from unictk.concepts.tokens import ConceptTokens
     from unictk.datamodules.concept_data import ConceptData
 
@@ -95,7 +98,7 @@ def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
         )
     backbone: Backbone = instantiate(cfg.backbone)
     weights = folder.directory("weights")
-    benchmark = None if cfg.benchmark is None else _model_benchmark(cfg, weights)
+    benchmark = None if cfg.benchmark is None else model_benchmark(cfg, weights)
     for name in map(str, cfg.stages):
         part = instantiate(cfg.stages[name])
         if folder.stage_is_done(name):
@@ -104,7 +107,7 @@ def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
         folder.write_metrics(fit_part(cfg, folder, name, part, backbone, weights))
         folder.stage_done(name)
     if benchmark is not None and process_rank() == 0:
-        _measured(cfg, folder, backbone, benchmark)
+        measured(cfg, folder, backbone, benchmark)
     write_report(folder)
     return {name: value for name, value in folder.metrics().items() if value is not None}
 
@@ -153,37 +156,10 @@ def evaluate(
 
 def measure(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     """Ask the backbone itself a benchmark that needs no concept; what was answered before is kept."""
-    benchmark = _model_benchmark(cfg)
-    scores = _measured(cfg, folder, on_device(cfg), benchmark)
+    benchmark = model_benchmark(cfg)
+    scores = measured(cfg, folder, on_device(cfg), benchmark)
     write_report(folder)
     return scores
-
-
-def _model_benchmark(cfg: DictConfig, weights: Path | None = None) -> ModelBenchmark:
-    """The configured benchmark, which must not need a concept; ``weights``: of the run itself."""
-    from unictk.benchmarks.base import ModelBenchmark
-
-    own = {"known": str(weights / "known.safetensors")} if weights and "known" in cfg.benchmark else {}
-    benchmark = instantiate(cfg.benchmark, **own)
-    if not isinstance(benchmark, ModelBenchmark):
-        raise UserError("benchmark: this task needs one without a concept, for example benchmark=sprites")
-    if benchmark.needs_judge and cfg.judge is None:
-        raise UserError(f"judge: {benchmark.name} needs one; choose one, for example judge=oracle")
-    return benchmark
-
-
-def _measured(
-    cfg: DictConfig, folder: RunFolder, backbone: Backbone, benchmark: ModelBenchmark
-) -> dict[str, float]:
-    from unictk.benchmarks.recording import recorded
-    from unictk.report.terminal import print_scores
-
-    judge = instantiate(cfg.judge)
-    ask = partial(benchmark.evaluate, backbone, judge, instantiate(cfg.sampling), cfg.seed)
-    result = recorded(folder, "measure", ask)
-    judged = f", judged by {judge.name}" if benchmark.needs_judge else ""
-    print_scores(f"{benchmark.name}{judged}", result.metrics)
-    return dict(result.metrics)
 
 
 def generate(
@@ -270,13 +246,39 @@ def check_data(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     return {}
 
 
-def export(cfg: DictConfig, folder: RunFolder, saved: str, epoch: Epoch) -> dict[str, float]:
-    """Write a saved concept in the published three-file form into ``published/``."""
+def export(
+    cfg: DictConfig,
+    folder: RunFolder,
+    saved: str,
+    form: Literal["published", "hub"] = "published",
+    epoch: Epoch = 20,
+    base_model: str | None = None,
+    license: str = "other",
+    push: str | None = None,
+) -> dict[str, float]:
+    """Write a saved concept for others: in the published three-file form, or as a folder for the hub.
+
+    ``epoch`` stands in the published file names. ``base_model`` (None: as recorded in training) and
+    ``license`` stand in the hub's card; ``push`` uploads to that repository with the token of ``HF_TOKEN``.
+
+    Raises:
+        UserError: the form cannot hold the concept, or the hub did not take it.
+    """
     from unictk.concepts.files import load_concept
+    from unictk.concepts.hub import push_hub, write_hub
     from unictk.concepts.published import export_published
 
-    for path in export_published(load_concept(saved), folder.directory("published"), epoch):
+    if form == "published":
+        written = export_published(load_concept(saved), folder.directory(form), epoch)
+    else:
+        without_adapters(saved, "a folder for the hub holds rows only")
+        written = write_hub(saved, folder.directory(form), base_model, license, push)
+    for path in written:
         print(path)
+    if push is not None:
+        folder.stage_started("push")
+        print(push_hub(folder.directory(form), push, os.environ["HF_TOKEN"]))
+        folder.stage_done("push")
     return {}
 
 
@@ -285,6 +287,7 @@ def adopt(
 ) -> dict[str, float]:
     """Read the published three-file form and write it as a concept directory, ``concept/``."""
     from unictk.concepts.files import save_concept
+    from unictk.concepts.hub import hub_id
     from unictk.concepts.published import import_published
     from unictk.concepts.tokens import SPELLING
 
@@ -297,6 +300,7 @@ def adopt(
         config_hash=folder.request_hash,
         metrics={},
         class_noun="",
+        base_model=hub_id(cfg.backbone.get("weights")),
     )
     print(f"{concept}, stage {concept.stage}, in {target}")
     return {}

@@ -20,6 +20,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "concept.json").write_text("{")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
     return tmp_path
 
 
@@ -38,6 +39,10 @@ WRONG = [
     (["task=generate", "task.prompt='A cup.'", REPLAY], "sampling.replay: true, but no concept is given to know of; give task.saved=<concept folder>"),
     (["task=evaluate", REPLAY], "sampling.replay: true, but task=evaluate draws no prompt of yours; nearest: sampling=default (benchmark.pictures.replay measures replay)"),
     ([REPLAY], "sampling.replay: true, but task=train draws no prompt of yours; nearest: sampling=default (benchmark.pictures.replay measures replay)"),
+    (["task=export", "task.saved=bo", "task.push=me/bo"], "task.push: 'me/bo' takes the hub's form only; nearest: task.form=hub"),
+    (["task=export", "task.saved=bo", "task.form=hub", "task.push=bo"], "task.push: 'bo' is not a hub repository; expected <user>/<name>"),
+    (["task=export", "task.saved=bo", "task.form=hub", "task.push=me/bo"], "task.push: 'me/bo' needs a token; expected it in the environment as HF_TOKEN"),
+    (["task=export", "task.saved=bo", "task.form=hubb"], "task.form: 'hubb' is not a choice; nearest: hub. All: published, hub"),
     (["benchmark.pictures.dreambooth=-1"], "benchmark.pictures.dreambooth: -1 is not allowed, expected an integer >= 0; nearest: 0"),
 ]  # fmt: skip
 
@@ -56,6 +61,7 @@ RIGHT = [
     ["task=generate", "task.saved=bo"],
     ["task=generate", "task.saved=[bo,mam]", "task.prompt='<bo> with <mam>'", REPLAY],
     ["task=generate", "task.saved=broken"],
+    ["task=export", "task.saved=bo", "task.form=hub"],
 ]
 
 

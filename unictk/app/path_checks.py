@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from unictk.concepts.names import meant
+from unictk.concepts.names import REPOSITORY, meant
 from unictk.errors import UserError, not_a_choice
 
 MISSING = "???"
@@ -73,6 +73,20 @@ def _name(folder: Path) -> str | None:
         return None
 
 
+def what_to_export(key: str, node: Mapping[str, Any]) -> None:
+    """``saved`` must be a concept directory; ``push`` a hub repository, with a token to write there."""
+    saved_concept(key, node)
+    push = node.get("push")
+    if push is None:
+        return
+    if node.get("form") != "hub":
+        raise UserError(f"{key}.push: {push!r} takes the hub's form only; nearest: {key}.form=hub")
+    if not REPOSITORY.fullmatch(str(push)):
+        raise UserError(f"{key}.push: {push!r} is not a hub repository; expected <user>/<name>")
+    if not os.environ.get("HF_TOKEN"):
+        raise UserError(f"{key}.push: {push!r} needs a token; expected it in the environment as HF_TOKEN")
+
+
 def finished_run(key: str, node: Mapping[str, Any]) -> None:
     """``run`` must be a run folder."""
     _needs(key, node, "run", "status.json", "a run folder")
@@ -111,6 +125,6 @@ PATH_CHECKS: dict[str, Callable[[str, Mapping[str, Any]], None]] = {
     "unictk.tasks.evaluate": what_to_evaluate,
     "unictk.tasks.generate": what_to_draw,
     "unictk.tasks.chat": saved_concept,
-    "unictk.tasks.export": saved_concept,
+    "unictk.tasks.export": what_to_export,
     "unictk.tasks.report": finished_run,
 }

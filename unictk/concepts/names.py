@@ -1,4 +1,4 @@
-"""Which concepts a prompt names. Imports no torch: requests are checked with it before anything is loaded."""
+"""Names in prompts and on the hub. Imports no torch: requests are checked with it before any is loaded."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ PLACEHOLDER = "<sks>"
 
 NAME = re.compile(r"<[A-Za-z0-9_-][A-Za-z0-9_.-]*>")
 """How a concept is named in a text. Soft tokens of our spelling (``<bo:0>``) are no names."""
+
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+"""``<user>/<name>`` on the Hugging Face hub."""
 
 
 def meant(prompt: str, names: Sequence[str], tokens: Sequence[str] = ()) -> str:
