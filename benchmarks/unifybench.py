@@ -57,10 +57,19 @@ class Evaluation:
         self.cfg = cfg
         self.data: ConceptData = instantiate(cfg.concept)
         self.backbone: Backbone = instantiate(cfg.backbone)
-        rows = None if saved is None else load_concept(saved, self.backbone.row_shape)
-        self.concept = rows or starting_rows(self.backbone, self.data.name)
+        self.concept = (
+            starting_rows(self.backbone, self.data.name)
+            if saved is None
+            else load_concept(saved, self.backbone.row_shape)
+        )
         self.backbone.attach([self.concept])
         self.judge, self.sampling = instantiate(cfg.judge), instantiate(cfg.sampling)
+
+    @property
+    def items(self) -> int:
+        """How many questions are asked and pictures drawn."""
+        bench: Benchmark = instantiate(self.cfg.benchmark)
+        return bench.pending(self.data, PHASE, (), self.judge)
 
     def run(self, batch_size: int) -> Result:
         """Everything the benchmark asks and draws, ``batch_size`` items a call."""
@@ -108,13 +117,11 @@ def main() -> None:
     cfg = request(options.concept_seed, overrides)
     evaluation, size = Evaluation(cfg, options.saved), int(cfg.benchmark.batch_size)
     console.print("checking that both arms give the same ...")
-    result = evaluation.run(1)
-    equal = check_equal(result, evaluation.run(size))
+    equal = check_equal(evaluation.run(1), evaluation.run(size))
     console.print("timing ...")
     arms = [partial(evaluation.run, 1), partial(evaluation.run, size)]
     times = interleave(arms, options.pairs, warm_up=False)
-    items = len({record.key[1:] for record in result.items if not record.metric.endswith("_bleu")})
-    line = Comparison(f"evaluation of {evaluation.concept}, {items} items", "s", *times)
+    line = Comparison(f"evaluation of {evaluation.concept}, {evaluation.items} items", "s", *times)
     setting = {**machine(options.threads), "rounds": options.pairs, "batch_size": size}
     notes = [
         equal,

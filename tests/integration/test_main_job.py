@@ -95,10 +95,16 @@ def test_generate_evaluate_and_export_a_saved_concept(
         *common,
         "task.count=2",
         'task.prompt="A photo of <sks>."',
+        "sampling=knowledge_replay",
         f"paths.output={tmp_path}/g",
     )
     pictures = sorted(only_run(tmp_path / "g").glob("samples/generate/*.png"))
     assert [Image.open(path).size for path in pictures] == [(48, 48)] * 2
+    listed = read(pictures[0].parent / "samples.json")["images"]
+    assert [(one["file"], "<sprite0>" in one["drawn"]) for one in listed] == [
+        ("0000-000.png", True),
+        ("0000-001.png", True),
+    ]
     run("task=evaluate", *common, "benchmark=unifybench", f"paths.output={tmp_path}/e")
     metrics = read(only_run(tmp_path / "e") / "metrics.json")
     assert metrics["unifybench/rec/n"] == 21
