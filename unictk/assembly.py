@@ -6,6 +6,7 @@ import itertools
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from unictk.backbones.base import Backbone
     from unictk.concepts.tokens import ConceptTokens
     from unictk.datamodules.concept_data import ConceptData
+    from unictk.judges.answers import Grader
+    from unictk.judges.base import Judge
     from unictk.modules.concept_stage import ConceptStage
 
 LAST = "last.ckpt"
@@ -97,6 +100,14 @@ def with_saved(cfg: DictConfig, saved: str) -> tuple[Backbone, ConceptTokens]:
     return backbone, read_back(Path(saved), backbone)
 
 
+def make_judge(node: DictConfig | None, backbone: Backbone) -> Judge | Grader | None:
+    """The configured judge; one whose signature asks for a ``backbone`` judges with the run's own."""
+    if node is None:
+        return None
+    made = instantiate(node, _partial_=True)
+    return made(backbone=backbone) if "backbone" in signature(made).parameters else made()
+
+
 def make_stage(
     cfg: DictConfig, name: str, backbone: Backbone, concept: ConceptTokens, data: ConceptData
 ) -> ConceptStage:
@@ -110,15 +121,17 @@ def make_stage(
 def make_trainer(cfg: DictConfig, folder: RunFolder, stage: ConceptStage) -> Trainer:
     """A new Trainer for each stage, because a strategy serves one Trainer only."""
     epochs = min(cfg.trainer.max_epochs, stage.most_epochs or cfg.trainer.max_epochs)
-    return trainer_for(cfg, folder, stage.stage_name, max_epochs=epochs)
+    return trainer_for(cfg, folder, stage.stage_name, stage.backbone, max_epochs=epochs)
 
 
-def trainer_for(cfg: DictConfig, folder: RunFolder, name: str, **known: object) -> Trainer:
+def trainer_for(
+    cfg: DictConfig, folder: RunFolder, name: str, backbone: Backbone, **known: object
+) -> Trainer:
     """The configured Trainer with the run's callbacks and loggers; ``known`` replaces what it says."""
     return _built(
         cfg,
         default_root_dir=str(folder.path),
-        callbacks=_callbacks(cfg),
+        callbacks=_callbacks(cfg, backbone),
         logger=_loggers(cfg, _log_name(folder.path, name)),
         enable_progress_bar=bool(cfg.callbacks),
         **known,
@@ -169,8 +182,23 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")
 
 
-def _callbacks(cfg: DictConfig) -> Sequence[Callback]:
-    return [instantiate(node) for node in (cfg.callbacks or {}).values() if node is not None]
+def _callbacks(cfg: DictConfig, backbone: Backbone) -> Sequence[Callback]:
+    nodes = [node for node in (cfg.callbacks or {}).values() if node is not None]
+    return [_with_judge(node, backbone) if "judge" in node else instantiate(node) for node in nodes]
+
+
+def _with_judge(node: DictConfig, backbone: Backbone) -> Callback:
+    """A callback whose judge may need the backbone; the rest of it is built as always."""
+    rest = OmegaConf.merge(node, {"judge": None})
+    return instantiate(rest, _partial_=True)(judge=make_judge(node.judge, backbone))
+
+
+def judged_by(trainer: Trainer) -> dict[str, str]:
+    """``unifybench/judge`` and its like: who judged what the trainer's callbacks measured."""
+    from unictk.callbacks.benchmark import BenchmarkCallback
+
+    found = [one.judged_by for one in trainer.callbacks if isinstance(one, BenchmarkCallback)]  # type: ignore[attr-defined]
+    return {name: judge for each in found for name, judge in each.items()}
 
 
 def _log_name(folder: Path, stage: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from annotated_types import Ge
 from hydra.utils import instantiate
@@ -20,7 +20,9 @@ from unictk.assembly import (
     check_name,
     first_rows,
     fit,
+    judged_by,
     keep,
+    make_judge,
     make_stage,
     make_trainer,
     on_device,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from unictk.backbones.base import Backbone
     from unictk.benchmarks.base import ModelBenchmark, Result
     from unictk.datamodules.concept_data import ConceptData
+    from unictk.judges.base import Judge
 
 
 def train(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
@@ -66,13 +69,13 @@ def train(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
         stage.begin()
         folder.stage_started(name, trainer.world_size)
         scores = fit(cfg, folder, stage, trainer)
-        folder.write_metrics(scores)
+        folder.write_metrics({**scores, **judged_by(trainer)})
         for directory in (kept, folder.path / ROWS):
             keep(directory, stage, scores, cfg, folder)
         folder.stage_done(name)
         concept = stage.concept
     write_report(folder, data.root)
-    return {name: value for name, value in folder.metrics().items() if value is not None}
+    return folder.scores()
 
 
 def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
@@ -103,7 +106,7 @@ def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     if benchmark is not None and process_rank() == 0:
         _measured(cfg, folder, backbone, benchmark)
     write_report(folder)
-    return {name: value for name, value in folder.metrics().items() if value is not None}
+    return folder.scores()
 
 
 def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]:
@@ -120,9 +123,12 @@ def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]
     data: ConceptData = instantiate(cfg.concept)
     backbone, concept = with_saved(cfg, saved)
     check_name(concept, data, "task.saved", saved)
+    judge = make_judge(cfg.judge, backbone)
     ask = partial(benchmark.evaluate, backbone, concept, data, instantiate(cfg.sampling), cfg.seed)
-    ask = partial(ask, judge=instantiate(cfg.judge), folder=folder.path)
+    ask = partial(ask, judge=judge, folder=folder.path)
     result = _recorded(folder, "evaluate", ask)
+    if judge is not None:
+        folder.write_metrics({f"{benchmark.name}/judge": judge.name})
     write_report(folder, data.root)
     return dict(result.metrics)
 
@@ -153,10 +159,13 @@ def _measured(
 ) -> dict[str, float]:
     from unictk.report.terminal import print_scores
 
-    judge = instantiate(cfg.judge)
+    judge = cast("Judge", make_judge(cfg.judge, backbone))
     ask = partial(benchmark.evaluate, backbone, judge, instantiate(cfg.sampling), cfg.seed)
     result = _recorded(folder, "measure", ask)
-    judged = f", judged by {judge.name}" if benchmark.needs_judge else ""
+    judged = ""
+    if benchmark.needs_judge and judge is not None:
+        folder.write_metrics({f"{benchmark.name}/judge": judge.name})
+        judged = f", judged by {judge.name}"
     print_scores(f"{benchmark.name}{judged}", result.metrics)
     return dict(result.metrics)
 

@@ -137,12 +137,19 @@ class RunFolder:
         place.mkdir(parents=True, exist_ok=True)
         return place
 
-    def metrics(self) -> dict[str, float | None]:
+    def metrics(self) -> dict[str, float | str | None]:
         """The content of ``metrics.json``."""
         return read_json(self.path / METRICS)
 
-    def write_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Adds to ``metrics.json``: flat, sorted, 5 decimals; what is not finite becomes null."""
+    def scores(self) -> dict[str, float]:
+        """The numbers of ``metrics.json``."""
+        return {name: value for name, value in self.metrics().items() if isinstance(value, int | float)}
+
+    def write_metrics(self, metrics: Mapping[str, float | str]) -> None:
+        """Adds to ``metrics.json``: flat, sorted, 5 decimals; what is not finite becomes null.
+
+        A text says who judged.
+        """
         if self._writes:
             whole = self.metrics() | {name: _rounded(value) for name, value in metrics.items()}
             write_text(self.path / METRICS, as_json(dict(sorted(whole.items()))))
@@ -196,7 +203,9 @@ def forget_decision() -> None:
     os.environ.pop(_DECISION, None)
 
 
-def _rounded(value: float) -> float | None:
+def _rounded(value: float | str) -> float | str | None:
+    if isinstance(value, str):
+        return value
     return round(float(value), 5) if math.isfinite(value) else None
 
 

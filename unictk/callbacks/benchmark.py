@@ -54,6 +54,13 @@ class BenchmarkCallback(Callback):
         self.before = before
         self.metrics: dict[str, float] = {}
 
+    @property
+    def judged_by(self) -> dict[str, str]:
+        """``<benchmark>/judge`` and the judge's name, for ``metrics.json``; empty without a judge."""
+        if self.benchmark is None or self.judge is None:
+            return {}
+        return {f"{self.benchmark.name}/judge": self.judge.name}
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the concept before any training, once per run."""
         if self.before:

@@ -183,6 +183,7 @@ class Pictures:
                         one.pixels,
                         expected=item.expected.asked if item.expected else None,
                         about=about,
+                        codes=one.codes,
                     )
                     for item, one in zip(items, drawn, strict=True)
                 ]
