@@ -100,6 +100,23 @@ def with_saved(cfg: DictConfig, saved: str) -> tuple[Backbone, ConceptTokens]:
     return backbone, read_back(Path(saved), backbone)
 
 
+def attach_saved(backbone: Backbone, saved: Sequence[str]) -> None:
+    """Make the backbone know several saved concepts at once.
+
+    Raises:
+        UserError: two of them share a token, or one of several has adapters: they change the model for all.
+    """
+    from unictk.concepts.files import load_concept
+
+    if len(saved) == 1:
+        read_back(Path(saved[0]), backbone)
+        return
+    for folder in map(Path, saved):
+        if (folder.parent / ADAPTERS).exists():
+            raise UserError(f"task.saved: {folder} has adapters beside it; give it alone")
+    backbone.attach([load_concept(folder, backbone.row_shape) for folder in saved])
+
+
 def make_judge(node: DictConfig | None, backbone: Backbone) -> Judge | Grader | None:
     """The configured judge; one whose signature asks for a ``backbone`` judges with the run's own."""
     if node is None:

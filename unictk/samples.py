@@ -112,7 +112,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Request:
-    """A sample without its target: what to answer or draw, with a seed of its own."""
+    """A sample without its target: what to answer or draw, with a seed of its own.
+
+    Target texts before the end are what the model answered earlier in the conversation.
+    """
 
     segments: tuple[Segment, ...]
     key: str
@@ -124,8 +127,10 @@ class Request:
     ) -> None:
         if not segments:
             raise ValueError("a request has at least one segment")
-        if any(segment.target for segment in segments):
-            raise ValueError("a request has no target segments: the backbone produces them")
+        if segments[-1].target or any(isinstance(one, Image) and one.target for one in segments):
+            raise ValueError(
+                "a request has no target at its end, nor a target image: the backbone makes them"
+            )
         object.__setattr__(self, "segments", tuple(segments))
         object.__setattr__(self, "key", key)
         object.__setattr__(self, "seed", seed)

@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from unictk.assembly import (
     ROWS,
+    attach_saved,
     check_name,
     first_rows,
     fit,
@@ -35,6 +36,7 @@ from unictk.errors import DataError, UserError
 
 Count = Annotated[int, Ge(1)]
 Epoch = Annotated[int, Ge(0)]
+Port = Annotated[int, Ge(1), Le(65535)]
 LayoutName = Literal["plain", "tiif", "dpg", "geneval", "wise", "oneig", "compbench"]
 
 if TYPE_CHECKING:
@@ -245,20 +247,37 @@ def generate(
     return {}
 
 
-def chat(cfg: DictConfig, folder: RunFolder, saved: str, image: str | None = None) -> dict[str, float]:
-    """Answer questions about a picture (or none) with a saved concept; an empty line ends."""
-    from unictk.concepts.prompts import ask
-    from unictk.datamodules.pictures import open_picture
-    from unictk.datamodules.writers import BLACK
-    from unictk.samples import Image, Request, Text
+def chat(
+    cfg: DictConfig,
+    folder: RunFolder,
+    saved: str | list[str] | None = None,
+    image: str | None = None,
+    page: bool = False,
+    port: Port = 7860,
+) -> dict[str, float]:
+    """Talk to the model, with saved concepts or without, in the terminal or on a page in the browser.
 
-    picture = Image(BLACK, key="black") if image is None else Image(open_picture(image), key=image)
-    backbone, concept = with_saved(cfg, saved)
-    sampling = instantiate(cfg.sampling)
-    print(f"Ask about {concept}; an empty line ends.")
-    while question := _line("> "):
-        request = Request(picture, Text(ask(concept, question)), seed=cfg.seed, sampling=sampling)
-        print(backbone.generate_text([request])[0], flush=True)
+    Raises:
+        UserError: the page needs gradio, or another port; or a concept does not fit.
+    """
+    from unictk.conversation.commands import Commands
+    from unictk.conversation.conversation import Conversation
+    from unictk.conversation.page import check_page, serve
+    from unictk.conversation.terminal import converse
+
+    if page:
+        check_page(port)
+    backbone = on_device(cfg)
+    attach_saved(backbone, [saved] if isinstance(saved, str) else saved or [])
+    conversation = Conversation(
+        backbone, instantiate(cfg.sampling), cfg.seed, folder.path / "samples" / "chat"
+    )
+    if image is not None:
+        conversation.look(image)
+    if page:
+        serve(Commands(conversation), port)
+    else:
+        converse(Commands(conversation))
     return {}
 
 
@@ -325,10 +344,3 @@ def report(cfg: DictConfig, folder: RunFolder, run: str) -> dict[str, float]:
         raise UserError(f"task.run: {run!r} is not a run folder; expected one with a status.json")
     print(build_report(Path(run)))
     return {}
-
-
-def _line(prompt: str) -> str:
-    try:
-        return input(prompt).strip()
-    except EOFError:
-        return ""

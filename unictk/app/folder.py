@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import OmegaConf
 
@@ -76,8 +76,12 @@ class RunFolder:
         return cls(path, decision == "1", request_hash, writes=False)
 
     @classmethod
-    def claim(cls, path: Path, request_hash: str, overrides: Sequence[str], rerun: bool) -> RunFolder | None:
+    def claim(
+        cls, path: Path, request_hash: str, overrides: Sequence[str], rerun: bool | Literal["keep"]
+    ) -> RunFolder | None:
         """Takes the folder for this process; None when the same request is done already.
+
+        ``rerun`` empties it first, or with ``keep`` goes on in it although it is done.
 
         Raises:
             UserError: another live process of this machine runs it.
@@ -91,9 +95,9 @@ class RunFolder:
                 )
             if status.get("state") == "done" and not rerun:
                 return None
-            if rerun:
+            if rerun is True:
                 _empty(path)
-            resuming = bool(status) and not rerun
+            resuming = bool(status) and rerun is not True
             folder = cls(path, resuming, request_hash)
             folder._start(status if resuming else {}, overrides)
         os.environ[_DECISION] = str(int(resuming))

@@ -36,6 +36,16 @@ def saved_concept(key: str, node: Mapping[str, Any]) -> None:
     _needs(key, node, "saved", "concept.json", "a concept folder")
 
 
+def saved_concepts(key: str, node: Mapping[str, Any]) -> None:
+    """``saved`` must be a concept directory, several, or null; ``image`` a file or null."""
+    saved = node.get("saved")
+    for folder in saved if isinstance(saved, list) else [saved]:
+        _needs(key, {"saved": folder}, "saved", "concept.json", "a concept folder")
+    image = node.get("image")
+    if image is not None and not Path(str(image)).is_file():
+        raise UserError(f"{key}.image: {str(image)!r} is not a file; expected a picture")
+
+
 def what_to_draw(key: str, node: Mapping[str, Any]) -> None:
     """``saved`` must be a concept directory or null, ``prompts`` a file or null."""
     saved_concept(key, node)
@@ -82,7 +92,7 @@ PATH_CHECKS: dict[str, Callable[[str, Mapping[str, Any]], None]] = {
     "unictk.datamodules.concept_data.read_concept": concept_folder,
     "unictk.tasks.evaluate": saved_concept,
     "unictk.tasks.generate": what_to_draw,
-    "unictk.tasks.chat": saved_concept,
+    "unictk.tasks.chat": saved_concepts,
     "unictk.tasks.export": saved_concept,
     "unictk.tasks.report": finished_run,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
@@ -26,7 +26,8 @@ class Settings:
 
     ``seed`` of every random draw; ``tags`` for the loggers; ``objective``, the metric handed to a sweeper
     (null: none); ``rows``, the concept directory that a pipeline without stage 1 starts from; ``rerun``
-    starts a finished run afresh; ``stages``, the pipeline, in order.
+    starts a finished run afresh, or with ``keep`` once more in the folder as it is; ``stages``, the pipeline,
+    in order.
     """
 
     seed: Annotated[int, Ge(0), Le(2**32 - 1)]
@@ -34,5 +35,5 @@ class Settings:
     tags: list[str] = field(default_factory=list)
     objective: str | None = None
     rows: str | None = None
-    rerun: bool = False
+    rerun: bool | Literal["keep"] = False
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
