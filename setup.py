@@ -6,7 +6,7 @@ setup(
     packages=[*find_packages(include=["unictk*"]), "unictk.conf"],
     package_dir={"unictk.conf": "conf"},
     package_data={
-        "unictk": ["assets/**/*", "report/*.j2", "sprites/grammar/*.yaml"],
+        "unictk": ["assets/**/*", "report/*.j2", "sprites/grammar/*.yaml", "selfplay/*.yaml"],
         "unictk.conf": ["*.yaml", "*/*.yaml", "*/*/*.yaml", "schema.json"],
     },
 )

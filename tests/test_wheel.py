@@ -42,6 +42,7 @@ def test_an_unpacked_wheel_checks_requests_and_finds_its_files(tmp_path: Path) -
     assert {
         "unictk/conf/schema.json",
         "unictk/report/page.html.j2",
+        "unictk/selfplay/paper_categories.yaml",
         "unictk/assets/tokenizer/tokenizer.json",
         "unictk/assets/sprites/README.md",
         "unictk/assets/sprites/known.safetensors",
