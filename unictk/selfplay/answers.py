@@ -23,6 +23,9 @@ from typing import Any, Literal
 HIGHEST = 10
 """Scores are from 0 to this."""
 
+PROPOSAL_KEYS = ("major_category", "subcategory", "prompt")
+"""The keys of a proposal (UniCorn, figure 8)."""
+
 Rung = Literal["json", "object", "field", "fraction", ""]
 ScoreStatus = Literal["ok", "out_of_range", "unparsed"]
 ProposalStatus = Literal["ok", "incomplete", "unparsed"]
@@ -48,10 +51,10 @@ class Proposed:
     status: ProposalStatus
 
 
-_TOKEN = r"""["']?([-+]?\w[^\s"'{}\[\]]*(?:\s*/\s*\d[\w.]*)?)"""
-_FIELD = re.compile(rf"""(?<!\w)["']?score["']?\s*[:=]\s*{_TOKEN}""", re.IGNORECASE)
+_TOKEN = r"""([-+]?\w[^\s"'{}\[\]]*(?:\s*(?:/|to\b|or\b|[-–—])\s*\d[\w.]*)?)"""
+_FIELD = re.compile(rf"""(?<!\w)score["'*_`\s]*[:=]["'*_`\s]*{_TOKEN}""", re.IGNORECASE)
 _NUMBER = re.compile(r"([-+]?\d+(?:\.\d+)?)(?:\s*/\s*10)?")
-_FRACTION = re.compile(r"(?<![\d.,/+\-])(-?\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)(?![\d/%])")
+_FRACTION = re.compile(r"(?<![\w.,/+\-])(-?\d+(?:\.\d+)?)\s*/\s*10(?![\d/%]|\.\d)")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?')
 _MISSING = object()
 
@@ -59,15 +62,15 @@ _MISSING = object()
 def read_judgement(text: str) -> Scored:
     """The score of a judge's answer, by the ladder above.
 
-    Several different scores on one of the last two rungs are none. A number behind which a cut-off object ends
-    is none either: it may have been going on.
+    Several different scores on one of the last two rungs are none. A number at which a cut-off object ends is
+    none either: it may have been going on.
     """
     for rung, found in _objects_with(text, "score"):
         return _scored(found["score"], rung, _analysis(found))
-    for rung, tokens in (("field", _fields(text)), ("fraction", _fractions(text))):
+    rungs: tuple[tuple[Rung, set[str]], ...] = (("field", _fields(text)), ("fraction", _fractions(text)))
+    for rung, tokens in rungs:
         if tokens:
-            value = tokens.pop() if len(tokens) == 1 else None
-            return _scored(value, "field" if rung == "field" else "fraction", "")
+            return _scored(tokens.pop() if len(tokens) == 1 else None, rung, "")
     return Scored(None, "unparsed")
 
 
@@ -77,10 +80,7 @@ def read_proposal(text: str) -> Proposed:
     A prompt that is cut off is no prompt, so there are no rungs below.
     """
     for _, found in _objects_with(text, "prompt"):
-        named = (found.get("major_category"), found.get("subcategory"), found["prompt"])
-        category, subcategory, prompt = (
-            " ".join(one.split()) if isinstance(one, str) else "" for one in named
-        )
+        category, subcategory, prompt = (_words(found.get(key)) for key in PROPOSAL_KEYS)
         if not (category and prompt):
             return Proposed(category, subcategory, "", "incomplete")
         return Proposed(category, subcategory, prompt, "ok")
@@ -90,6 +90,10 @@ def read_proposal(text: str) -> Proposed:
 def judgement_text(analysis: str, score: float) -> str:
     """The one form in which a judgement is taught: reasons first, then the score."""
     return json.dumps({"analysis": analysis, "score": int(score) if score == int(score) else score})
+
+
+def _words(value: object) -> str:
+    return " ".join(value.split()) if isinstance(value, str) else ""
 
 
 def _scored(value: object, rung: Rung, analysis: str) -> Scored:
@@ -111,22 +115,22 @@ def _number(value: object) -> float | None:
     try:
         number = float(value)
     except OverflowError:  # an integer of hundreds of digits
-        return math.copysign(HIGHEST + 1, int(value))
+        return HIGHEST + 1.0 if int(value) > 0 else -1.0
     return number if math.isfinite(number) else None
 
 
 def _fields(text: str) -> set[str]:
-    """What stands behind ``score:``, without the punctuation of the sentence."""
+    """What stands behind ``score:``, without the punctuation of the sentence; ranges are no numbers."""
     found = set()
     for match in _FIELD.finditer(text):
-        if match.end() == len(text) and _open(text) and not match[0].endswith(("}", '"', ",")):
+        if match.end() == len(text) and not match[0].endswith(",") and _open(text):
             return {"cut off"}
         found.add(match[1].rstrip(".,;:!)*`_"))
     return found
 
 
 def _fractions(text: str) -> set[str]:
-    return {f"{over}/{under}" for over, under in _FRACTION.findall(text)}
+    return set(_FRACTION.findall(text))
 
 
 def _open(text: str) -> bool:
