@@ -69,7 +69,7 @@ class Batch:
     @property
     def name(self) -> str:
         """Sorts as the work list does."""
-        return f"{self.units[0].prompt.round}-{self.number:06d}"
+        return f"{self.units[0].prompt.round:02d}-{self.number:06d}"
 
     @property
     def rollouts(self) -> tuple[Rollout, ...]:

@@ -130,7 +130,8 @@ class LessonRow:
     """A sample to train on: what kind it is, which rollouts it comes from, and its segments.
 
     ``winner`` and ``loser`` are ``sample_id`` of rollouts. A judgement's picture stands as ``winner``,
-    whatever its score is; ``loser`` is empty but for reflection.
+    whatever its score is; ``loser`` is empty but for reflection. ``score`` is the winner's, ``gap`` how much
+    lower the loser's is; None where somebody else than the judge has chosen a picture without a score.
     """
 
     sample_id: str
@@ -142,8 +143,8 @@ class LessonRow:
     flavour: str
     winner: str
     loser: str
-    score: float
-    gap: float
+    score: float | None
+    gap: float | None
     segments: tuple[SegmentRow, ...]
 
 

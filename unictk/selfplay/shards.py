@@ -74,6 +74,7 @@ class Shards(Generic[R]):
             parquet.write_table(table, draft, row_group_size=GROUP)
         with committed(self._file(name, "json")) as draft:
             draft.write_text(json.dumps(asdict(manifest), indent=1) + "\n", encoding="utf-8")
+        _flush(self.folder)
 
     def has(self, name: str, content: str) -> bool:
         """Whether the shard is there, made of the same work.
@@ -92,10 +93,10 @@ class Shards(Generic[R]):
             )
         return True
 
-    def names(self) -> list[str]:
-        """The shards that count, in order."""
+    def names(self, prefix: str = "") -> list[str]:
+        """The shards that count, in order; those of a prefix, such as a round's."""
         stem = f"{self.kind}-"
-        return sorted(path.stem.removeprefix(stem) for path in self.folder.glob(f"{stem}*.json"))
+        return sorted(path.stem.removeprefix(stem) for path in self.folder.glob(f"{stem}{prefix}*.json"))
 
     def __iter__(self) -> Iterator[R]:
         """All rows in the order of the shards, a row group in memory at a time."""
@@ -127,9 +128,9 @@ class Shards(Generic[R]):
         if count != manifest.rows:
             raise DataError(f"{path}: {count} rows, expected {manifest.rows}; rerun=true makes it again")
 
-    def manifests(self) -> list[Manifest]:
+    def manifests(self, prefix: str = "") -> list[Manifest]:
         """The manifests, in the order of the shards: equal for equal runs."""
-        return [self._manifest(self._file(name, "json")) for name in self.names()]
+        return [self._manifest(self._file(name, "json")) for name in self.names(prefix)]
 
     def check(self) -> None:
         """Read everything.
@@ -168,14 +169,17 @@ def content_key(*parts: object) -> str:
 
 
 @contextmanager
-def committed(path: Path) -> Iterator[Path]:
-    """A draft beside ``path``; when the block ends well it is on disk under its name, else it is gone."""
+def committed(path: Path, flush: bool = True) -> Iterator[Path]:
+    """A draft beside ``path``; when the block ends well it has its name, else it is gone.
+
+    ``flush``: it is on disk before, so that not even a power failure leaves a name without content.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         yield draft
-        _flush(draft)
+        if flush:
+            _flush(draft)
         os.replace(draft, path)
-        _flush(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
