@@ -15,7 +15,7 @@ from unictk.selfplay.categories import Category, CategorySet
 from unictk.selfplay.choosing import Chosen, ReconstructionRules
 from unictk.selfplay.judging import judge_question, judge_seed, judgement_row, needs_again
 from unictk.selfplay.paper_wording import PaperWording
-from unictk.selfplay.pictures import keep
+from unictk.selfplay.pictures import clean, keep
 from unictk.selfplay.proposer import propose, streams
 from unictk.selfplay.proposing import Ask, ProposerRules
 from unictk.selfplay.rollouts import Rollout, RolloutPlan, accepted, mine
@@ -66,7 +66,7 @@ class Model:
         if chance.random() < self.broken:
             return chance.choice(BROKEN)
         if "score" in question:
-            score = chance.choice((0, 2, 4, 5, 6.5, 7, 8, 9, 10))
+            score = chance.choice((0, 2, 4, 5, 6.123456789, 7, 8, 9, 10))
             return json.dumps({"analysis": f"Point {chance.randrange(9)} is off.", "score": score})
         category = question.split("Category: ")[-1].split("\n")[0]
         subcategory = question.split("Subcategory: ")[-1].split("\n")[0]
@@ -143,6 +143,7 @@ def rebuild(folder: Folder) -> Chosen:
 def whole_round(root: Path, prompts: int = 20, world: int = 1) -> Folder:
     """All stages, each of ``world`` processes in turn."""
     folder, model = Folder(root), Model()
+    clean(root)
     for store in folder.stores:
         store.clean()
     for rank in range(world):

@@ -166,7 +166,7 @@ def test_rollouts_without_judgements_are_not_a_round(tmp_path):
     with pytest.raises(DataError, match="has no judgement"):
         list(read_groups(folder.rollouts, folder.judgements, 0))
     (folder.judgements.folder / f"judgements-{name}.json").unlink()
-    with pytest.raises(DataError, match="have no judgements yet"):
+    with pytest.raises(DataError, match="have no judgements"):
         list(read_groups(folder.rollouts, folder.judgements, 0))
 
 

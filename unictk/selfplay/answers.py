@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,7 +55,6 @@ _FIELD = re.compile(rf"""(?<!\w)score["'*_`\s]*[:=]["'*_`\s]*{_TOKEN}""", re.IGN
 _NUMBER = re.compile(r"([-+]?\d+(?:\.\d+)?)(?:\s*/\s*10)?")
 _FRACTION = re.compile(r"(?<![\w.,/+\-])(-?\d+(?:\.\d+)?)\s*/\s*10(?![\d/%]|\.\d)")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?')
-_MISSING = object()
 
 
 def read_judgement(text: str) -> Scored:
@@ -65,10 +63,11 @@ def read_judgement(text: str) -> Scored:
     Several different scores on one of the last two rungs are none. A number at which a cut-off object ends is
     none either: it may have been going on.
     """
-    for rung, found in _objects_with(text, "score"):
-        return _scored(found["score"], rung, _analysis(found))
-    rungs: tuple[tuple[Rung, set[str]], ...] = (("field", _fields(text)), ("fraction", _fractions(text)))
-    for rung, tokens in rungs:
+    if (found := _object_with(text, "score")) is not None:
+        rung, said = found
+        return _scored(said["score"], rung, _analysis(said))
+    below: tuple[tuple[Rung, set[str]], ...] = (("field", _fields(text)), ("fraction", _fractions(text)))
+    for rung, tokens in below:
         if tokens:
             return _scored(tokens.pop() if len(tokens) == 1 else None, rung, "")
     return Scored(None, "unparsed")
@@ -79,12 +78,13 @@ def read_proposal(text: str) -> Proposed:
 
     A prompt that is cut off is no prompt, so there are no rungs below.
     """
-    for _, found in _objects_with(text, "prompt"):
-        category, subcategory, prompt = (_words(found.get(key)) for key in PROPOSAL_KEYS)
-        if not (category and prompt):
-            return Proposed(category, subcategory, "", "incomplete")
-        return Proposed(category, subcategory, prompt, "ok")
-    return Proposed("", "", "", "unparsed")
+    found = _object_with(text, "prompt")
+    if found is None:
+        return Proposed("", "", "", "unparsed")
+    category, subcategory, prompt = (_words(found[1].get(key)) for key in PROPOSAL_KEYS)
+    if not (category and prompt):
+        return Proposed(category, subcategory, "", "incomplete")
+    return Proposed(category, subcategory, prompt, "ok")
 
 
 def judgement_text(analysis: str, score: float) -> str:
@@ -144,29 +144,29 @@ def _analysis(found: dict[str, Any]) -> str:
     return said.strip() if isinstance(said, str) else ""
 
 
-def _objects_with(text: str, key: str) -> Iterator[tuple[Rung, dict[str, Any]]]:
-    """The whole text as an object with ``key``, else the last object in it that has one; at most one."""
-    whole = _decoded(text.strip(), _WHOLE.decode)
-    if isinstance(whole, dict) and key in whole:
-        yield "json", whole
-        return
+def _object_with(text: str, key: str) -> tuple[Rung, dict[str, Any]] | None:
+    """The whole text as an object with ``key``, else the last object in it that has one."""
+    stripped = text.strip()
+    whole = _object_at(stripped, 0)
+    if whole is not None and whole[1] == len(stripped) and key in whole[0]:
+        return "json", whole[0]
     last: dict[str, Any] | None = None
     at = text.find("{")
     while at >= 0:
-        value = _decoded(text, lambda said, start=at: _WHOLE.raw_decode(said, start))
-        end = at + 1
-        if isinstance(value, tuple) and key in value[0]:
-            last, end = value
+        found, end = _object_at(text, at), at + 1
+        if found is not None and key in found[0]:
+            last, end = found
         at = text.find("{", end)
-    if last is not None:
-        yield "object", last
+    return None if last is None else ("object", last)
 
 
-def _decoded(text: str, decode: Callable[[str], Any]) -> Any:
+def _object_at(text: str, at: int) -> tuple[dict[str, Any], int] | None:
+    """The JSON object that begins here, and where it ends."""
     try:
-        return decode(text)
+        value, end = _DECODER.raw_decode(text, at)
     except (ValueError, RecursionError):
-        return _MISSING
+        return None
+    return (value, end) if isinstance(value, dict) else None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -178,4 +178,4 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_WHOLE = json.JSONDecoder(object_pairs_hook=_once)
+_DECODER = json.JSONDecoder(object_pairs_hook=_once)

@@ -64,3 +64,9 @@ def keep(rollout: Rollout, drawn: GeneratedImage, root: Path, solver: str, secon
         codes_shape=shape,
         seconds=seconds,
     )
+
+
+def clean(root: Path) -> None:
+    """Remove drafts of pictures, which killed processes left. Only while nobody draws."""
+    for draft in (root / FOLDER).glob("*/*/.*.draft"):
+        draft.unlink()

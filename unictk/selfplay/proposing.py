@@ -262,6 +262,7 @@ class Stream:
     def _end_proposals(self, exhausted: bool = False) -> None:
         self._finished.append(Step("proposals", self.step, tuple(self._rows)))
         self._rows = []
+        self._answers.clear()
         self.done = exhausted or len(self.accepted) >= self.quota
         if not self.done:
             self.kind = "ratings"

@@ -62,18 +62,18 @@ class Place:
     lot: int
 
 
-def stratified(places: Iterable[Place], categories: Sequence[str], count: int, each: int) -> set[Place]:
+def stratified(places: Iterable[Place], categories: Sequence[str], count: int, each: int) -> list[Place]:
     """At most ``count`` places, at most ``each`` of a group: even over categories, then over bins of scores.
 
     Categories take turns; in its turn a category takes from the bin from which it has taken least (of equal
-    ones the lowest) the place with the lowest lot. As many are taken as the groups allow.
+    ones the lowest) the place with the lowest lot. As many are taken as the groups allow, in this order.
     """
     cells: dict[str, dict[int, list[Place]]] = {name: defaultdict(list) for name in categories}
-    for place in sorted(places, key=lambda one: (one.lot, one.group, one.rollout), reverse=True):
-        cells[place.category][place.bin].append(place)
+    for one in sorted(places, key=lambda place: (place.lot, place.group, place.rollout), reverse=True):
+        cells[one.category][one.bin].append(one)
     used: Counter[str] = Counter()
     taken: Counter[tuple[str, int]] = Counter()
-    found: set[Place] = set()
+    found: list[Place] = []
     waiting = list(categories)
     while waiting and len(found) < count:
         for name in list(waiting):
@@ -81,7 +81,7 @@ def stratified(places: Iterable[Place], categories: Sequence[str], count: int, e
             if place is None:
                 waiting.remove(name)
             elif len(found) < count:
-                found.add(place)
+                found.append(place)
                 used[place.group] += 1
                 taken[name, place.bin] += 1
     return found

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from unictk.chance import seed_of
 from unictk.selfplay.answers import Scored, read_judgement
 from unictk.selfplay.rows import RatingRow
+from unictk.selfplay.shards import DIGITS
 from unictk.selfplay.wording import Demonstration
 
 AGAIN = 0.3
@@ -82,7 +83,7 @@ def rating_rows(
             seed=seed,
             raw_text=one.first,
             again_text=one.again,
-            score=one.scored.score,
+            score=None if one.scored.score is None else round(one.scored.score, DIGITS),
             status="unasked" if one.first is None else one.scored.status,
             chosen=best.index(one) if one in best else -1,
         )

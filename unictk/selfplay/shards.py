@@ -214,10 +214,10 @@ def _plain(value: Any) -> Any:
     return round(value, DIGITS) if isinstance(value, float) else value
 
 
-def _row(kind: type[R], found: Mapping[str, Any]) -> R:
-    """The dataclass again."""
+def _row(kind: Any, found: Mapping[str, Any]) -> Any:
+    """The dataclass ``kind`` again."""
     hints = _hints(kind)
-    return kind(**{field.name: _value(hints[field.name], found[field.name]) for field in fields(kind)})  # type: ignore[arg-type]
+    return kind(**{field.name: _value(hints[field.name], found[field.name]) for field in fields(kind)})
 
 
 def _value(hint: Any, value: Any) -> Any:
@@ -228,15 +228,15 @@ def _value(hint: Any, value: Any) -> Any:
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _schema(kind: type) -> Any:
+def _schema(kind: Any) -> Any:
     import pyarrow
 
     hints = _hints(kind)
-    return pyarrow.schema([(field.name, _column(hints[field.name])) for field in fields(kind)])  # type: ignore[arg-type]
+    return pyarrow.schema([(field.name, _column(hints[field.name])) for field in fields(kind)])
 
 
 def _column(hint: Any) -> Any:
