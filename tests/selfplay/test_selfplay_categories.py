@@ -83,7 +83,7 @@ def test_a_wrong_file_is_one_line(tmp_path, entries, said):
 
 def test_no_yaml_and_no_file(tmp_path):
     (tmp_path / "x.yaml").write_text("a: [")
-    with pytest.raises(DataError, match="not YAML"):
+    with pytest.raises(DataError, match="cannot be read as YAML"):
         load_categories(str(tmp_path / "x.yaml"))
     with pytest.raises(UserError, match="'papers' is not a choice; nearest: paper"):
         load_categories("papers")

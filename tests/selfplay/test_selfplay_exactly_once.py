@@ -15,6 +15,7 @@ from selfplay_groups import group
 from selfplay_players import CATEGORIES, Folder, Model, draw_all, judge_all, propose_all, rebuild, whole_round
 
 from unictk.selfplay import shards as shards_module
+from unictk.selfplay import training_set
 from unictk.selfplay.choosing import ReconstructionRules
 from unictk.selfplay.groups import read_groups
 from unictk.selfplay.paper_wording import PaperWording
@@ -23,8 +24,8 @@ from unictk.selfplay.shards import Shards
 from unictk.selfplay.summary import summary
 from unictk.selfplay.training_set import reconstruct
 
-PROMPTS = 15
-"""Five of each category: examples are chosen once."""
+PROMPTS = 12
+"""Four of each category: examples are chosen once."""
 
 
 @pytest.fixture(autouse=True)
@@ -69,17 +70,20 @@ def killed_at(root: Path, move: int) -> Callable[[], object]:
     return work
 
 
-def test_case_26_killed_at_random_points_and_gone_on_with(tmp_path: Path, whole: dict[str, bytes]) -> None:
-    """30 kills, each at another point: some rounds are killed again and again before they end."""
+@pytest.mark.parametrize("least", [8, pytest.param(30, marks=pytest.mark.slow)])
+def test_case_26_killed_at_random_points_and_gone_on_with(
+    tmp_path: Path, whole: dict[str, bytes], least: int
+) -> None:
+    """So many kills, each at another point: some rounds are killed again and again before they end."""
     chance, kills, number = random.Random(0), 0, 0
-    while kills < 30:
+    while kills < least:
         root, number = tmp_path / str(number), number + 1
         for _ in range(5):
             code = in_a_process(killed_at(root, chance.randint(1, len(whole))))
             assert code in (0, -signal.SIGKILL)
             kills += code == -signal.SIGKILL
-            for store in Folder(root).stores:
-                store.check()
+        for store in Folder(root).stores:
+            store.check()
         whole_round(root, PROMPTS)
         assert Folder(root).files() == whole
 
@@ -87,7 +91,7 @@ def test_case_26_killed_at_random_points_and_gone_on_with(tmp_path: Path, whole:
 def test_case_26_killed_from_outside(tmp_path: Path, whole: dict[str, bytes]) -> None:
     """At moments that nobody chose: within a write, between two, in the middle of an answer."""
     chance, kills = random.Random(1), 0
-    for _ in range(12):
+    for _ in range(8):
         child = os.fork()
         if child == 0:
             whole_round(tmp_path, PROMPTS)
@@ -146,15 +150,15 @@ def test_the_summary_counts_every_answer(tmp_path: Path) -> None:
     assert sum(line.judgements.total() for line in found.values()) == len(judgements)
     line = found["Counting"].plain()
     mine = [row for row in judgements if row.category == "Counting"]
-    assert line["judged"] == len(mine) == 40
+    assert line["judged"] == len(mine) == 32
     assert sum(line["without_score"].values()) == sum(row.score is None for row in mine) > 0
     assert sum(line["read_by"].values()) == sum(row.score is not None for row in mine)
-    assert line["accepted"] == 5
-    assert line["kept"] + sum(line["rejected"].values()) == 5
+    assert line["accepted"] == 4
+    assert line["kept"] + sum(line["rejected"].values()) == 4
     best = {row.prompt_uid: 0.0 for row in mine}
     for row in mine:
         best[row.prompt_uid] = max(best[row.prompt_uid], row.score or 0.0)
-    assert line["mean_best"] == pytest.approx(sum(best.values()) / 5, abs=1e-5)
+    assert line["mean_best"] == pytest.approx(sum(best.values()) / 4, abs=1e-5)
     assert sum(line["lessons"].values()) == sum(row.category == "Counting" for row in folder.lessons)
     assert line["pictures_per_second"] is None, "nobody took the time"
 
@@ -190,8 +194,11 @@ def peak(root: Path, prompts: int) -> int:
     return found
 
 
-def test_memory_hardly_grows_with_the_number_of_prompts(tmp_path: Path) -> None:
+def test_memory_hardly_grows_with_the_number_of_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Seven times the prompts: what is remembered of one is far less than its record."""
+    monkeypatch.setattr(training_set, "SHARD", 16)  # else the large one alone fills a shard
     small, large = peak(tmp_path / "small", 16), peak(tmp_path / "large", 112)
     record = 8 * 2 * 2000  # texts of eight rollouts and judgements, each with its prompt
-    assert (large - small) / (112 - 16) < 0.25 * record
+    assert (large - small) / (112 - 16) < 0.1 * record
