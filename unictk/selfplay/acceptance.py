@@ -22,7 +22,7 @@ ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Decision:
     """What became of an answer; ``subcategory`` in the category's own spelling."""
 
     status: str
@@ -48,11 +48,11 @@ class Acceptance:
     slack: float
     held_out: Collection[str]
 
-    def judge(self, text: str, asked: str, library: Library, counts: Mapping[str, int]) -> Judged:
+    def judge(self, text: str, asked: str, library: Library, counts: Mapping[str, int]) -> Decision:
         """What becomes of the answer, given the prompts and the counts of subcategories so far."""
         said = read_proposal(text)
         if said.status != "ok":
-            return Judged(said.status, said.subcategory, said.prompt)
+            return Decision(said.status, said.subcategory, said.prompt)
         category = self.category
         subcategory = next(
             (one for one in category.subcategories if folded(one) == folded(said.subcategory)), ""
@@ -71,7 +71,7 @@ class Acceptance:
             refusal = "duplicate"
         elif library.near(said.prompt) is not None:
             refusal = "near_duplicate"
-        return Judged(refusal or ACCEPTED, subcategory or said.subcategory, said.prompt)
+        return Decision(refusal or ACCEPTED, subcategory or said.subcategory, said.prompt)
 
     def most(self, subcategory: str) -> int:
         """How many prompts of a subcategory are taken."""

@@ -21,7 +21,7 @@ def packed(codes: Tensor) -> Packed:
         ValueError: neither integers nor floats of a kind in :data:`FLOATS`.
     """
     name = str(codes.dtype).removeprefix("torch.")
-    plain = codes.detach().cpu().contiguous()
+    plain = codes.detach().cpu()
     if name not in FLOATS:
         if plain.dtype.is_floating_point or plain.dtype.is_complex or plain.dtype == torch.bool:
             raise ValueError(f"codes of type {name}; expected integers, {', '.join(FLOATS)}")

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt
 
 from unictk.chance import seed_of
-from unictk.selfplay.acceptance import ACCEPTED, Acceptance, Judged
+from unictk.selfplay.acceptance import ACCEPTED, Acceptance, Decision
 from unictk.selfplay.answers import read_judgement
 from unictk.selfplay.categories import Category
 from unictk.selfplay.rows import ProposalRow, RatingRow
@@ -199,7 +199,7 @@ class Stream:
     def _seed(self, slot: int, attempt: int) -> int:
         return seed_of(self.seed, "propose", self.round, self.category.slug, slot, attempt)
 
-    def _judged(self, slot: int, attempt: int) -> Judged:
+    def _judged(self, slot: int, attempt: int) -> Decision:
         text, asked = self._answers[slot, attempt], self._subcategory(slot)
         return self.acceptance.judge(text, asked, self.library, self.counts)
 

@@ -16,7 +16,7 @@ VOLATILE = ("time", "seconds", "host", "run_id")
 class ProposalRow:
     """One attempt at a prompt: what the proposer wrote, and what became of it.
 
-    ``status``: ``accepted``, or why not (see :data:`~unictk.selfplay.proposing.Refusal`). ``prompt_uid`` and
+    ``status``: ``accepted``, or why not (see :data:`~unictk.selfplay.acceptance.Refusal`). ``prompt_uid`` and
     ``number`` (among the accepted ones of its category) are those of the accepted prompt, else empty and -1.
     """
 
