@@ -151,12 +151,21 @@ def machine(threads: int) -> dict[str, Any]:
     }
 
 
-def show(title: str, comparisons: Sequence[Comparison], notes: Sequence[str], console: Console) -> None:
-    """One table, medians with the lowest and highest value in brackets, and the notes below it."""
+def show(
+    title: str,
+    comparisons: Sequence[Comparison],
+    notes: Sequence[str],
+    console: Console,
+    plain: str = "published, plain",
+) -> None:
+    """One table, medians with the lowest and highest value in brackets, and the notes below it.
+
+    ``plain`` heads the arm that ours is compared with.
+    """
     table = Table(title=title, title_justify="left")
     table.add_column("work")
     table.add_column("unit")
-    for heading in ("published, plain", "ours", "plain / ours"):
+    for heading in (plain, "ours", "ratio"):
         table.add_column(heading, justify="right")
     for line in comparisons:
         low, high = line.ratios

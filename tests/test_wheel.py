@@ -41,7 +41,10 @@ def test_an_unpacked_wheel_checks_requests_and_finds_its_files(tmp_path: Path) -
     assert ours - {"unictk/conf/paths/local.yaml"} <= names
     assert {
         "unictk/conf/schema.json",
-        "unictk/report/page.html.j2",
+        *(f"unictk/report/{name}" for name in ("page.html.j2", "drawn.html.j2", "compare.html.j2")),
+        *(f"unictk/report/{name}" for name in ("style.css", "page.css", "compare.css")),
+        *(f"unictk/report/{name}" for name in ("table.js", "scatter.js", "compare.js")),
+        "unictk/selfplay/paper_categories.yaml",
         "unictk/assets/tokenizer/tokenizer.json",
         "unictk/assets/sprites/README.md",
         "unictk/assets/sprites/known.safetensors",

@@ -100,7 +100,9 @@ class Sampling:
 
     ``guidance`` g combines logits as (1 + g) * conditional - g * unconditional; 0 turns it off.
     ``temperature`` scales the noise of mask-predict re-masking (Show-o) or the logits (autoregressive).
-    ``text_temperature`` 0 is greedy.
+    ``text_temperature`` 0 is greedy. ``replay``: before it draws a prompt that somebody asks for, the model
+    rewrites it with what it knows of the concepts in it (:mod:`unictk.concepts.replay`); a benchmark that
+    measures drawing with and without decides for itself.
     """
 
     steps: Annotated[int, Ge(1)] = 50
@@ -108,11 +110,15 @@ class Sampling:
     temperature: Annotated[float, Ge(0)] = 1.0
     max_new_tokens: Annotated[int, Ge(1)] = 100
     text_temperature: Annotated[float, Ge(0)] = 0.0
+    replay: bool = False
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Request:
-    """A sample without its target: what to answer or draw, with a seed of its own."""
+    """A sample without its target: what to answer or draw, with a seed of its own.
+
+    Target texts before the end are what the model answered earlier in the conversation.
+    """
 
     segments: tuple[Segment, ...]
     key: str
@@ -124,8 +130,10 @@ class Request:
     ) -> None:
         if not segments:
             raise ValueError("a request has at least one segment")
-        if any(segment.target for segment in segments):
-            raise ValueError("a request has no target segments: the backbone produces them")
+        if segments[-1].target or any(isinstance(one, Image) and one.target for one in segments):
+            raise ValueError(
+                "a request has no target at its end, nor a target image: the backbone makes them"
+            )
         object.__setattr__(self, "segments", tuple(segments))
         object.__setattr__(self, "key", key)
         object.__setattr__(self, "seed", seed)

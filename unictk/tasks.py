@@ -6,39 +6,49 @@ values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le, MinLen
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from unictk.assembly import (
     ROWS,
     check_name,
+    data_folder,
     first_rows,
     fit,
+    in_words,
+    judged_by,
     keep,
+    make_judge,
     make_stage,
     make_trainer,
+    measured,
+    model_benchmark,
     on_device,
     place,
     read_back,
     with_saved,
+    with_several,
+    without_adapters,
     write_report,
 )
 from unictk.errors import DataError, UserError
 
 Count = Annotated[int, Ge(1)]
 Epoch = Annotated[int, Ge(0)]
+Folders = Annotated[list[str], MinLen(1)]
+Port = Annotated[int, Ge(1), Le(65535)]
 LayoutName = Literal["plain", "tiif", "dpg", "geneval", "wise", "oneig", "compbench"]
 
 if TYPE_CHECKING:
     from unictk.app.folder import RunFolder
     from unictk.backbones.base import Backbone
-    from unictk.benchmarks.base import ModelBenchmark, Result
+    from unictk.concepts.tokens import ConceptTokens
     from unictk.datamodules.concept_data import ConceptData
 
 
@@ -66,13 +76,13 @@ def train(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
         stage.begin()
         folder.stage_started(name, trainer.world_size)
         scores = fit(cfg, folder, stage, trainer)
-        folder.write_metrics(scores)
+        folder.write_metrics({**scores, **judged_by(trainer)})
         for directory in (kept, folder.path / ROWS):
             keep(directory, stage, scores, cfg, folder)
         folder.stage_done(name)
         concept = stage.concept
     write_report(folder, data.root)
-    return {name: value for name, value in folder.metrics().items() if value is not None}
+    return folder.scores()
 
 
 def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
@@ -92,7 +102,7 @@ def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
         )
     backbone: Backbone = instantiate(cfg.backbone)
     weights = folder.directory("weights")
-    benchmark = None if cfg.benchmark is None else _model_benchmark(cfg, weights)
+    benchmark = None if cfg.benchmark is None else model_benchmark(cfg, weights)
     for name in map(str, cfg.stages):
         part = instantiate(cfg.stages[name])
         if folder.stage_is_done(name):
@@ -101,14 +111,30 @@ def pretrain(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
         folder.write_metrics(fit_part(cfg, folder, name, part, backbone, weights))
         folder.stage_done(name)
     if benchmark is not None and process_rank() == 0:
-        _measured(cfg, folder, backbone, benchmark)
+        measured(cfg, folder, backbone, benchmark)
     write_report(folder)
-    return {name: value for name, value in folder.metrics().items() if value is not None}
+    return folder.scores()
 
 
-def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]:
-    """Ask a saved concept the benchmark's questions; what was answered before is not asked again."""
+def evaluate(
+    cfg: DictConfig,
+    folder: RunFolder,
+    saved: str | None = None,
+    described: bool = False,
+    facts: bool = True,
+    called: str | None = None,
+) -> dict[str, float]:
+    """Ask the benchmark's questions about a concept; what was answered before is not asked again.
+
+    ``saved`` None: of the model before any training, which has no tokens of the concept. Prompts then say
+    ``called`` (None: its name) in place of ``<name>``, and with ``described`` begin with what the data set
+    tells of it: the description and, with ``facts``, the facts that may be taught.
+
+    Raises:
+        UserError: no benchmark, one that needs no concept, or a saved concept of another name.
+    """
     from unictk.benchmarks.base import ModelBenchmark
+    from unictk.benchmarks.recording import recorded
 
     if cfg.benchmark is None:
         raise UserError("benchmark: none evaluates nothing; choose one, for example benchmark=unifybench")
@@ -118,77 +144,35 @@ def evaluate(cfg: DictConfig, folder: RunFolder, saved: str) -> dict[str, float]
             f"benchmark: {benchmark.name} evaluates no concept; use task=measure, or benchmark=unifybench"
         )
     data: ConceptData = instantiate(cfg.concept)
-    backbone, concept = with_saved(cfg, saved)
-    check_name(concept, data, "task.saved", saved)
+    if saved is None:
+        backbone, told = in_words(cfg, data, described, facts, called)
+        print(told.summary())
+        concept: ConceptTokens = told
+    else:
+        backbone, concept = with_saved(cfg, saved)
+        check_name(concept, data, "task.saved", saved)
     ask = partial(benchmark.evaluate, backbone, concept, data, instantiate(cfg.sampling), cfg.seed)
-    ask = partial(ask, judge=instantiate(cfg.judge), folder=folder.path)
-    result = _recorded(folder, "evaluate", ask)
+    judge = make_judge(cfg.judge, backbone)
+    ask = partial(ask, judge=judge, folder=folder.path)
+    result = recorded(folder, "evaluate", ask)
+    if judge is not None:
+        folder.write_metrics({f"{benchmark.name}/judge": judge.name})
     write_report(folder, data.root)
     return dict(result.metrics)
 
 
 def measure(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     """Ask the backbone itself a benchmark that needs no concept; what was answered before is kept."""
-    benchmark = _model_benchmark(cfg)
-    scores = _measured(cfg, folder, on_device(cfg), benchmark)
+    benchmark = model_benchmark(cfg)
+    scores = measured(cfg, folder, on_device(cfg), benchmark)
     write_report(folder)
     return scores
-
-
-def _model_benchmark(cfg: DictConfig, weights: Path | None = None) -> ModelBenchmark:
-    """The configured benchmark, which must not need a concept; ``weights``: of the run itself."""
-    from unictk.benchmarks.base import ModelBenchmark
-
-    own = {"known": str(weights / "known.safetensors")} if weights and "known" in cfg.benchmark else {}
-    benchmark = instantiate(cfg.benchmark, **own)
-    if not isinstance(benchmark, ModelBenchmark):
-        raise UserError("benchmark: this task needs one without a concept, for example benchmark=sprites")
-    if benchmark.needs_judge and cfg.judge is None:
-        raise UserError(f"judge: {benchmark.name} needs one; choose one, for example judge=oracle")
-    return benchmark
-
-
-def _measured(
-    cfg: DictConfig, folder: RunFolder, backbone: Backbone, benchmark: ModelBenchmark
-) -> dict[str, float]:
-    from unictk.report.terminal import print_scores
-
-    judge = instantiate(cfg.judge)
-    ask = partial(benchmark.evaluate, backbone, judge, instantiate(cfg.sampling), cfg.seed)
-    result = _recorded(folder, "measure", ask)
-    judged = f", judged by {judge.name}" if benchmark.needs_judge else ""
-    print_scores(f"{benchmark.name}{judged}", result.metrics)
-    return dict(result.metrics)
-
-
-def _recorded(folder: RunFolder, phase: str, ask: Callable[..., Result]) -> Result:
-    """Ask with a meter; every batch of answers is kept, and what was answered before is not asked again."""
-    from unictk.callbacks.meter import Meter
-    from unictk.records import FILE, merge_records, read_records
-
-    records = folder.path / FILE
-    folder.stage_started(phase)
-    with Meter(phase, None) as meter:
-
-        def progress(answered: int, total: int) -> None:
-            meter.total = total
-            meter.show(answered)
-
-        result = ask(
-            phase=phase,
-            done=read_records(records),
-            save=lambda new: merge_records(records, new),
-            progress=progress,
-        )
-    folder.write_metrics(result.metrics)
-    folder.stage_done(phase)
-    return result
 
 
 def generate(
     cfg: DictConfig,
     folder: RunFolder,
-    saved: str | None = None,
+    saved: str | Folders | None = None,
     prompt: str = "A photo of <sks>.",
     prompts: str | None = None,
     count: Count | None = None,
@@ -198,58 +182,66 @@ def generate(
 ) -> dict[str, float]:
     """Draw a prompt, or a file of them, into ``samples/generate/``; what is there already is not drawn again.
 
-    ``saved`` None: the model itself. ``count`` None: as many of each prompt as the layout's scorer expects.
+    ``saved`` None: the model itself; several: all of them in one model. ``count`` None: as many of each
+    prompt as the layout's scorer expects. A listing says what each file was drawn from: with
+    ``sampling.replay`` that is what the model made of the prompt.
 
     Raises:
-        UserError: a prompt names a concept, but none is given.
+        UserError: a prompt names a concept that is not given.
     """
     from unictk.callbacks.meter import Meter
-    from unictk.drawing.draw import draw_sheets
-    from unictk.drawing.layouts import LAYOUTS, unique
+    from unictk.drawing.layouts import LAYOUTS
+    from unictk.drawing.order import Order
     from unictk.drawing.prompt_files import PromptRow, read_prompts
-    from unictk.drawing.wording import wording
 
     tree = LAYOUTS[layout](model)
     rows = [PromptRow(0, prompt)] if prompts is None else read_prompts(Path(prompts), tree.columns)
-    sheets = unique(tree.sheets(rows, count or tree.count))
-    backbone, concept = (on_device(cfg), None) if saved is None else with_saved(cfg, saved)
-    words = wording(concept, named=prompts is None)
-    for row in rows:
-        words(row.text)  # a wrong one is told before any is drawn
+    backbone, concepts = with_several(cfg, [saved] if isinstance(saved, str) else saved or [])
+    order = Order(tree, rows, count or tree.count, concepts, must_name=prompts is None)
     folder.stage_started("generate")
     target = folder.directory("samples/generate")
-    for path, text in tree.texts(rows).items():
-        place = target / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text + "\n", encoding="utf-8")
     with Meter("generate", None) as meter:
 
         def progress(there: int, total: int) -> None:
             meter.total = total
             meter.show(there)
 
-        sampling = instantiate(cfg.sampling)
-        drawn = draw_sheets(backbone, sheets, words, sampling, cfg.seed, target, batch_size, progress)
+        drawn = order.draw(backbone, instantiate(cfg.sampling), cfg.seed, target, batch_size, progress)
     folder.stage_done("generate")
-    files = f"{len(sheets)} file{'' if len(sheets) == 1 else 's'}"
-    print(f"{files} in {target}" + (f", {drawn} of them new" if drawn < len(sheets) else ""))
+    files = f"{len(order.sheets)} file{'' if len(order.sheets) == 1 else 's'}"
+    print(f"{files} in {target}" + (f", {drawn} of them new" if drawn < len(order.sheets) else ""))
     return {}
 
 
-def chat(cfg: DictConfig, folder: RunFolder, saved: str, image: str | None = None) -> dict[str, float]:
-    """Answer questions about a picture (or none) with a saved concept; an empty line ends."""
-    from unictk.concepts.prompts import ask
-    from unictk.datamodules.pictures import open_picture
-    from unictk.datamodules.writers import BLACK
-    from unictk.samples import Image, Request, Text
+def chat(
+    cfg: DictConfig,
+    folder: RunFolder,
+    saved: str | list[str] | None = None,
+    image: str | None = None,
+    page: bool = False,
+    port: Port = 7860,
+) -> dict[str, float]:
+    """Talk to the model, with saved concepts or without, in the terminal or on a page in the browser.
 
-    picture = Image(BLACK, key="black") if image is None else Image(open_picture(image), key=image)
-    backbone, concept = with_saved(cfg, saved)
-    sampling = instantiate(cfg.sampling)
-    print(f"Ask about {concept}; an empty line ends.")
-    while question := _line("> "):
-        request = Request(picture, Text(ask(concept, question)), seed=cfg.seed, sampling=sampling)
-        print(backbone.generate_text([request])[0], flush=True)
+    Raises:
+        UserError: the page needs gradio, or another port; or a concept does not fit.
+    """
+    from unictk.conversation.commands import Commands
+    from unictk.conversation.conversation import Conversation
+    from unictk.conversation.page import check_page, serve
+    from unictk.conversation.terminal import converse
+
+    if page:
+        check_page(port)
+    backbone, _ = with_several(cfg, [saved] if isinstance(saved, str) else saved or [])
+    pictures = folder.path / "samples" / "chat"
+    conversation = Conversation(backbone, instantiate(cfg.sampling), cfg.seed, pictures)
+    if image is not None:
+        conversation.look(image)
+    if page:
+        serve(Commands(conversation), port)
+    else:
+        converse(Commands(conversation))
     return {}
 
 
@@ -261,11 +253,7 @@ def check_data(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     """
     from unictk.datamodules.check import check_dataset
 
-    if "name" in cfg.concept:
-        root, name = Path(cfg.concept.root), OmegaConf.select(cfg, "concept.name", throw_on_missing=False)
-    else:  # a concept that we write: its folder is known when it is there
-        data: ConceptData = instantiate(cfg.concept)
-        root, name = data.root, data.name
+    root, name = data_folder(cfg)
     problems = check_dataset(root, name)
     for problem in problems:
         print(problem)
@@ -276,13 +264,39 @@ def check_data(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
     return {}
 
 
-def export(cfg: DictConfig, folder: RunFolder, saved: str, epoch: Epoch) -> dict[str, float]:
-    """Write a saved concept in the published three-file form into ``published/``."""
+def export(
+    cfg: DictConfig,
+    folder: RunFolder,
+    saved: str,
+    form: Literal["published", "hub"] = "published",
+    epoch: Epoch = 20,
+    base_model: str | None = None,
+    license: str = "other",
+    push: str | None = None,
+) -> dict[str, float]:
+    """Write a saved concept for others: in the published three-file form, or as a folder for the hub.
+
+    ``epoch`` stands in the published file names. ``base_model`` (None: as recorded in training) and
+    ``license`` stand in the hub's card; ``push`` uploads to that repository with the token of ``HF_TOKEN``.
+
+    Raises:
+        UserError: the form cannot hold the concept, or the hub did not take it.
+    """
     from unictk.concepts.files import load_concept
+    from unictk.concepts.hub import push_hub, write_hub
     from unictk.concepts.published import export_published
 
-    for path in export_published(load_concept(saved), folder.directory("published"), epoch):
+    if form == "published":
+        written = export_published(load_concept(saved), folder.directory(form), epoch)
+    else:
+        without_adapters(saved, "a folder for the hub holds rows only")
+        written = write_hub(saved, folder.directory(form), base_model, license, push)
+    for path in written:
         print(path)
+    if push is not None:
+        folder.stage_started("push")
+        print(push_hub(folder.directory(form), push, os.environ["HF_TOKEN"]))
+        folder.stage_done("push")
     return {}
 
 
@@ -291,6 +305,7 @@ def adopt(
 ) -> dict[str, float]:
     """Read the published three-file form and write it as a concept directory, ``concept/``."""
     from unictk.concepts.files import save_concept
+    from unictk.concepts.hub import hub_id
     from unictk.concepts.published import import_published
     from unictk.concepts.tokens import SPELLING
 
@@ -303,23 +318,32 @@ def adopt(
         config_hash=folder.request_hash,
         metrics={},
         class_noun="",
+        base_model=hub_id(cfg.backbone.get("weights")),
     )
     print(f"{concept}, stage {concept.stage}, in {target}")
     return {}
 
 
-def report(cfg: DictConfig, folder: RunFolder, run: str) -> dict[str, float]:
-    """Build the report of a run folder again."""
-    from unictk.report.build import build_report
+def report(
+    cfg: DictConfig, folder: RunFolder, run: str | None = None, runs: str | list[str] | None = None
+) -> dict[str, float]:
+    """Build the report of one run again, or a page that compares all runs below a folder or several.
 
-    if not Path(run, "status.json").is_file():
-        raise UserError(f"task.run: {run!r} is not a run folder; expected one with a status.json")
-    print(build_report(Path(run)))
+    The comparison of one folder is written into it, that of several into this run's own folder.
+
+    Exactly one of ``run`` and ``runs`` is given: the check of the request sees to it.
+    """
+    from unictk.report.build import REPORT, build_report
+    from unictk.report.compare import build_comparison
+    from unictk.report.concept_card import find_data_root
+    from unictk.report.sources import read_settings
+
+    if run is not None:
+        paths = {str(name): str(value) for name, value in cfg.paths.items()}
+        root = find_data_root(read_settings(Path(run, "config.yaml")), paths)
+        print(build_report(Path(run), root))
+        return {}
+    places = [Path(one) for one in ([runs] if isinstance(runs, str) else runs or [])]
+    target = places[0] if len(places) == 1 else folder.path
+    print(build_comparison(places, target / REPORT))
     return {}
-
-
-def _line(prompt: str) -> str:
-    try:
-        return input(prompt).strip()
-    except EOFError:
-        return ""

@@ -83,6 +83,7 @@ tags: []
 objective: null
 rows: null
 rerun: false
+study: null
 stages: {}
 hydra:
   output_subdir: null

@@ -61,6 +61,16 @@ def test_another_concept_in_the_same_folder_is_another_request(key, tmp_path):
     assert other == digest(**{key: str(tmp_path)})
 
 
+def test_each_of_several_concepts_counts(tmp_path):
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+    named = {"task__saved": [str(folder) for folder in folders]}
+    empty = digest(**named)
+    (folders[1] / "concept.safetensors").write_bytes(b"rows")
+    assert len({empty, digest(**named), digest(task__saved=[str(folders[0])])}) == 3
+
+
 def test_portable_is_resolved_but_for_paths():
     record = portable(OmegaConf.create(BASE))
     assert record["concept"] == {"root": "${paths.data}/x", "again": "${paths.data}/x", "number": 0}

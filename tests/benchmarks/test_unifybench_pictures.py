@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from unictk.backbones.base import Rows, RowShape
 from unictk.benchmarks.unifybench.bench import UnifyBench
+from unictk.benchmarks.unifybench.dreambooth import FILE, dreambooth_prompts, templates
 from unictk.benchmarks.unifybench.pictures import Plan
 from unictk.concepts.tokens import ConceptTokens
 from unictk.datamodules.sprite import sprite_concept
@@ -169,3 +171,74 @@ def test_photos_have_no_truth(data, tmp_path):
         expected = truth.expected(prompt)
         assert expected.told
         assert set(expected.told) | set(expected.looks) == set(expected.asked.points())
+
+
+class Counts(OracleJudge):
+    """How many pictures were judged."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def judge(self, requests):
+        self.seen += len(requests)
+        return super().judge(requests)
+
+
+def dreambooth(backbone, concept, data, judge=None, similarities=None, **more):
+    bench = UnifyBench(pictures=Plan(1, 0, dreambooth=2), similarities=similarities or {"b": Brightness()})
+    return bench.evaluate(backbone, concept, data, Sampling(), 0, phase="s2", judge=judge, **more)
+
+
+def test_dreambooths_prompts_are_drawn_and_compared_but_not_judged(concept, data, tmp_path):
+    class Texts(Brightness):
+        said: tuple[str, ...] = ()
+
+        def measure(self, pictures, texts, photos):
+            self.said += tuple(texts)
+            return super().measure(pictures, texts, photos)
+
+    judge, texts, backbone = Counts(), Texts(), Renders()
+    found = dreambooth(backbone, concept, data, judge, {"t": texts}, folder=tmp_path)
+    assert found.metrics["unifybench/dreambooth_bright/n"] == 50
+    assert found.metrics["unifybench/dreambooth_photos"] == len(data.photos)
+    assert found.metrics["unifybench/bright/n"] == judge.seen == 1
+    assert "a character wearing a santa hat" in texts.said
+    assert f"a {NAME} wearing a santa hat" in [one.segments[-1].text for one in backbone.drawn]
+    assert len({request.seed for request in backbone.drawn}) == 51
+    assert len(list((tmp_path / "drawn/s2/dreambooth").glob("*.png"))) == 50
+
+
+def test_dreambooths_prompts_need_somebody_to_compare(concept, data):
+    bench = UnifyBench(pictures=Plan(dreambooth=2), similarities={"none": None})
+    backbone = Renders()
+    bench.evaluate(backbone, concept, data, Sampling(), 0, phase="s2", judge=OracleJudge())
+    assert backbone.drawn == []
+    assert bench.pending(data, "s2", ()) == len(data.items)
+
+
+def test_what_dreambooth_drew_is_not_drawn_again(concept, data):
+    whole = dreambooth(Renders(), concept, data)
+    again = Renders()
+    assert dreambooth(again, concept, data, done=whole.items).metrics == whole.metrics
+    assert again.drawn == []
+
+
+def test_the_two_published_lists():
+    lists = templates()
+    assert {kind: len(set(found)) for kind, found in lists.items()} == {"object": 25, "live_subject": 25}
+    assert lists["object"][:10] == lists["live_subject"][:10]
+    assert lists["object"][-5:] == lists["live_subject"][-5:] == (
+        "a red {}", "a purple {}", "a shiny {}", "a wet {}", "a cube shaped {}",
+    )  # fmt: skip
+    assert "a {} with the Eiffel Tower in the background" in lists["object"]
+    assert "a {} in a purple wizard outfit" in lists["live_subject"]
+    assert sha256(FILE.read_bytes()).hexdigest().startswith("f632a5bdb41c3909"), (
+        "the published file, unchanged"
+    )
+
+
+def test_generation_type_chooses_the_list(data):
+    assert dreambooth_prompts(data)[11] == f"a {NAME} wearing a santa hat"
+    assert dreambooth_prompts(replace(data, generation_type="object"))[14] == (
+        f"a {NAME} floating in an ocean of milk"
+    )

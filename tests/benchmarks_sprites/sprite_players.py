@@ -11,12 +11,12 @@ from torch import Tensor
 
 from unictk.backbones.base import Rows, RowShape
 from unictk.benchmarks.sprites.bench import SpritesBenchmark
-from unictk.benchmarks.sprites.claims import claims
 from unictk.benchmarks.sprites.items import Asking, Item
 from unictk.concepts.known_rows import save_known
 from unictk.judges.oracle import OracleJudge
 from unictk.samples import GeneratedImage, Image, Request, Sampling, Text
 from unictk.sprites.asked import ATTRIBUTES, Asked
+from unictk.sprites.grammar.claims import claims
 from unictk.sprites.grammar.predicates import VALUES
 from unictk.sprites.grammar.selfplay import proposal
 from unictk.sprites.grammar.verdicts import verdict_text
@@ -127,7 +127,7 @@ class Perfect(Constant):
         found = torch.full((len(requests), len(options)), -50.0)
         for line, request in zip(found, requests, strict=True):
             item, about = self.item(request)
-            (claim,) = (one for one in claims(item.asked) if one.point == about)
+            (claim,) = (one for one in claims(item.asked, "evaluation") if one.point == about)
             truth = self.seen(request, item)[about]
             said = claim.right if truth else next(one for one in options if one != claim.right)
             line[options.index(said)] = 0.0

@@ -99,6 +99,7 @@ def test_the_task_measures_records_and_reports(tmp_path, monkeypatch, capsys):
     found = tasks.measure(cfg, folder)
     assert found["sprites/qa"] == 1
     written = json.loads((folder.path / "metrics.json").read_text())
+    assert written.pop("sprites/judge") == "oracle"
     assert written == {name: round(value, 5) for name, value in sorted(found.items())}
     assert {record.phase for record in read_records(folder.path / FILE)} == {"measure"}
     assert (folder.path / "report.html").is_file()

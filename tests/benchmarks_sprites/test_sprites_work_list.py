@@ -5,10 +5,10 @@ import random
 import pytest
 from sprite_players import Constant, known_file, work
 
-from unictk.benchmarks.sprites import claims as claiming
 from unictk.benchmarks.sprites import drawing, looking, personal, roles
 from unictk.benchmarks.sprites.bench import SpritesBenchmark
 from unictk.sprites.asked import Asked
+from unictk.sprites.grammar import claims as claiming
 from unictk.sprites.grammar.parse import parse
 from unictk.sprites.grammar.questions import yes
 from unictk.sprites.known import known_characters
@@ -71,7 +71,7 @@ def test_tokens_stand_before_names(listed):
 
 
 def test_no_question_is_one_of_training(tmp_path, monkeypatch, listed):
-    for module in (claiming, drawing, looking, personal, roles):
+    for module in (drawing, looking, personal, roles):
         monkeypatch.setattr(module, "PHRASING", "training")
     trained = work(SpritesBenchmark("quick", known_file(tmp_path)), Constant())
     assert list(trained) == list(listed)
@@ -108,7 +108,7 @@ def test_claims_of_every_point():
         2,
         ((0, "pattern", "dotted"), (-1, "setting", "sea")),
     )
-    found = {claim.point: (claim.question, claim.right) for claim in claiming.claims(asked)}
+    found = {claim.point: (claim.question, claim.right) for claim in claiming.claims(asked, "evaluation")}
     assert tuple(found) == asked.points()
     assert found["setting"] == ("This is the snow. Is it true?", "Yes.")
     assert found["0.shape"] == ("The red character is a star. Is it true?", "Yes.")

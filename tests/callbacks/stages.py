@@ -77,6 +77,7 @@ class TinyStage(pl.LightningModule):
     def __init__(self, stage_name: str = "s1", steps: int = 2) -> None:
         super().__init__()
         self.stage_name, self.seed, self.steps = stage_name, 3, steps
+        self.is_last = False
         self.backbone = Backbone()
         self.concept = ConceptTokens("bo", RowShape(4, False))
         self.concept.grow("identifier", Rows(torch.ones(1, 4), torch.ones(1, 4), None))

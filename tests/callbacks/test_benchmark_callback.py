@@ -53,6 +53,14 @@ def test_without_before_only_the_end_is_scored(tmp_path: Path) -> None:
     assert set(answers(tmp_path)) == {"s1"}
 
 
+def test_of_a_pipeline_only_the_last_stage_is_scored_if_asked_so(tmp_path: Path) -> None:
+    for name in ("s1", "s2"):
+        stage = TinyStage(name)
+        stage.is_last = name == "s2"
+        fit(stage, tmp_path, BenchmarkCallback(UnifyBench(), before=False, after="last"))
+    assert set(answers(tmp_path)) == {"s2"}
+
+
 def test_a_second_stage_keeps_the_scores_of_before_training(tmp_path: Path) -> None:
     fit(TinyStage("s1"), tmp_path, BenchmarkCallback(UnifyBench()))
     second, callback = TinyStage("s2"), BenchmarkCallback(UnifyBench())

@@ -2,7 +2,7 @@ import json
 import re
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from pathlib import Path
 
@@ -369,3 +369,52 @@ def test_the_command_line_refuses_a_negative_seed_before_anything_heavy(tmp_path
     done = run("concept=sprite", "concept.seed=-1", f"paths.output={tmp_path}", code=2)
     expected = "error: concept.seed: -1 is not allowed, expected an integer >= 0; nearest: 0"
     assert done.stderr.strip() == expected
+
+
+def test_a_longer_exam_has_forty_items_a_metric_and_teaches_the_same(tmp_path, data):
+    longer = sprite_concept(str(tmp_path), SEED, exam=5)
+    counts = Counter(item.metric for item in longer.items)
+    assert (
+        min(counts[metric] for metric in ("rec_positive", "rec_random", "rec_hard", "vqa", "text_qa")) >= 40
+    )
+    assert [(t.question, t.answer, t.key) for t in longer.turns] == [
+        (t.question, t.answer, t.key) for t in data.turns
+    ]
+    usual = {
+        (item.metric, item.item_id): item.reference
+        for item in data.items
+        if item.image and item.metric != "vqa"
+    }
+    assert usual.items() <= {(item.metric, item.item_id): item.reference for item in longer.items}.items()
+    asked = [item.question for item in longer.items if item.metric == "text_qa"]
+    assert len(set(asked)) == len(asked)
+
+
+@pytest.mark.parametrize("seed", MANY[:6])
+def test_a_longer_exam_shows_nothing_that_is_taught_and_tells_no_fact(seed):
+    truth = concept_files(seed, 5)[TRUTH]
+    mine, facts, train = Identity(**truth["identity"]), truth["facts"], f"concept/train/sprite{seed}"
+    taught = {
+        json.dumps(scene)
+        for path, scene in truth["pictures"].items()
+        if path.startswith((train, "random_images"))
+    }
+    tests = f"concept/test/sprite{seed}"
+    examined = {path: scene for path, scene in truth["pictures"].items() if path.startswith(tests)}
+    assert not taught & {json.dumps(scene) for scene in examined.values()}
+    assert len({json.dumps(scene) for scene in examined.values()}) == len(examined) == 40 + 40 + 32
+    for path, scene in examined.items():
+        (one,) = scene["characters"]
+        assert one["accessory"] != facts["accessory"]
+        assert scene["setting"] != facts["home"]
+        off = sum(one[name] != getattr(mine, name) for name in IDENTITY)
+        expected = {"negative_example": (1,), "random_images": (2, 3, 4, 5, 6)}.get(path.split("/")[-2], (0,))
+        assert off in expected
+
+
+@pytest.mark.parametrize("exam", [0, 11, True, "many"])
+def test_a_length_of_exam_that_there_is_not(tmp_path, exam):
+    with pytest.raises(
+        UserError, match=r"concept.exam: .* is no length; expected a whole number from 1 to 10"
+    ):
+        sprite_concept(str(tmp_path), SEED, exam=exam)

@@ -11,8 +11,9 @@ from unictk.backbones.base import Rows, RowShape
 from unictk.concepts.tokens import ConceptTokens
 from unictk.drawing.draw import draw_sheets, grid, seeds_of
 from unictk.drawing.layouts import LAYOUTS, Sheet, unique
+from unictk.drawing.order import Order
 from unictk.drawing.prompt_files import PromptRow, read_prompts
-from unictk.drawing.wording import wording
+from unictk.drawing.wording import Wording
 from unictk.errors import DataError, UserError
 from unictk.samples import GeneratedImage, Sampling
 
@@ -134,7 +135,10 @@ def test_what_is_there_is_not_drawn_again(tmp_path):
     backbone, heard = Draws(), []
 
     def draw(found):
-        return draw_sheets(backbone, found, str, Sampling(), 0, tmp_path, 4, lambda *said: heard.append(said))
+        words = {"x": "x", "y": "y"}
+        return draw_sheets(
+            backbone, found, words, Sampling(), 0, tmp_path, 4, lambda *said: heard.append(said)
+        )
 
     assert draw(sheets[:1]) == 1
     assert draw(sheets) == 2
@@ -155,15 +159,132 @@ def test_grids_are_row_by_row():
     assert grid(pictures[:1])[0].tolist() == [[1]]
 
 
-def test_words_with_and_without_a_concept():
-    concept = ConceptTokens("bo", RowShape(4, False))
+def somebody(name: str, spelling: str = "<{name}:{index}>") -> ConceptTokens:
+    concept = ConceptTokens(name, RowShape(4, False), spelling)
     concept.grow("identifier", Rows(torch.zeros(1, 4), torch.zeros(1, 4), None))
     concept.grow("shared", Rows(torch.zeros(1, 4), torch.zeros(1, 4), None))
-    assert wording(concept, named=True)("a <sks>") == "a <bo:0> <bo>"
-    assert wording(concept, named=False)("a cat") == "a cat"
-    assert wording(None, named=True)("a cat") == "a cat"
-    with pytest.raises(UserError, match="does not name the concept"):
-        wording(concept, named=True)("a cat")
+    return concept
+
+
+def read(wording: Wording, prompt: str) -> str:
+    return wording.drawn(wording.plain(prompt))
+
+
+def test_words_with_and_without_a_concept():
+    alone = [somebody("bo")]
+    assert read(Wording(alone, must_name=True), "a <sks>") == "a <bo:0> <bo>"
+    assert read(Wording(alone, must_name=False), "a cat") == "a cat"
+    assert read(Wording([], must_name=True), "a cat") == "a cat"
+    assert read(Wording([], must_name=False), "a <b>bold</b> cat") == "a <b>bold</b> cat"
+    with pytest.raises(UserError, match="does not name the concept; expected <bo> or <sks>"):
+        read(Wording(alone, must_name=True), "a cat")
     with pytest.raises(UserError, match="saved: null"):
-        wording(None, named=False)("a <sks>")
+        read(Wording([], must_name=False), "a <sks>")
     assert issubclass(DataError, UserError)
+
+
+def test_several_concepts_are_each_called_by_name():
+    both = Wording([somebody("bo"), somebody("mam")], must_name=True)
+    assert read(both, "<mam> and <bo>") == "<mam:0> <mam> and <bo:0> <bo>"
+    assert read(both, "<mam> and <mam>") == "<mam:0> <mam> and <mam:0> <mam>"
+    with pytest.raises(UserError, match="<sks>, which may be any of <bo>, <mam>; name one"):
+        both.plain("a <sks>")
+    with pytest.raises(
+        UserError, match=r"names <mama>, which is no concept here; nearest: <mam>\. All: <bo>, <mam>"
+    ):
+        both.plain("<bo> and <mama>")
+    with pytest.raises(UserError, match=r"does not name the concept; expected <bo> or <mam>$"):
+        both.plain("a cat")
+
+
+def test_a_published_soft_token_is_no_unknown_name():
+    wording = Wording([somebody("bo", "<token_{index}>")], must_name=True)
+    assert read(wording, "<token_0> <bo>") == "<token_0> <bo>"
+    with pytest.raises(UserError, match="names <token_1>"):
+        wording.plain("<token_1> <bo>")
+
+
+@dataclass
+class Rewrites(Draws):
+    """Draws, and answers a question for a rewritten prompt by a table of what it ends with."""
+
+    table: dict[str, str] = field(default_factory=dict)
+    read: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def generate_images(self, requests):
+        self.read += [request.segments[0].text for request in requests]
+        return super().generate_images(requests)
+
+    def generate_text(self, requests):
+        self.asked += [request.segments[0].text for request in requests]
+        return [
+            next(said for end, said in self.table.items() if text.endswith(end))
+            for text in (request.segments[0].text for request in requests)
+        ]
+
+
+TABLE = {"its hat.": "<bo> wearing a red hat. ", "home.": "In the forest.", "a tree.": "?"}
+
+
+def order(prompts, layout="plain", concepts=(), count=2, must_name=False):
+    return Order(
+        LAYOUTS[layout]("m"), rows(*({"prompt": one} for one in prompts)), count, concepts, must_name
+    )
+
+
+def listed(file):
+    return json.loads(file.read_text())["images"]
+
+
+def test_a_replayed_prompt_is_drawn_as_the_model_rewrote_it_and_kept_beside_the_picture(tmp_path):
+    backbone = Rewrites(table=TABLE)
+    prompts = ["<sks> wearing its hat.", "<bo> at home.", "a tree."]
+    made = order(prompts, concepts=[somebody("bo")])
+    assert made.draw(backbone, Sampling(replay=True), 0, tmp_path, 4) == 6
+    assert backbone.asked == [
+        "<bo> is <bo:0>.\nRewrite the prompt with the facts: <bo> wearing its hat.",
+        "<bo> is <bo:0>.\nRewrite the prompt with the facts: <bo> at home.",
+    ], "once a prompt, and none that names nobody"
+    hat, home, tree = "<bo:0> <bo> wearing a red hat.", "<bo:0> <bo> at home.", "a tree."
+    assert backbone.read == [hat, hat, home, home, tree, tree]
+    found = listed(tmp_path / "samples.json")
+    assert [(one["file"], one["prompt"], one["drawn"]) for one in found[::2]] == [
+        ("0000-000.png", "<sks> wearing its hat.", "<bo> wearing a red hat."),
+        ("0001-000.png", "<bo> at home.", "<bo> at home."),
+        ("0002-000.png", "a tree.", "a tree."),
+    ]
+    assert found[1]["seeds"] == seeds_of(made.sheets[1], 0)
+
+
+def test_what_was_rewritten_is_not_asked_again(tmp_path):
+    made = order(["<bo> wearing its hat."], concepts=[somebody("bo")])
+    made.draw(Rewrites(table=TABLE), Sampling(replay=True), 0, tmp_path, 4)
+    (tmp_path / "0000-001.png").unlink()
+    again = Rewrites(table={"its hat.": "<bo> in another mood"})
+    assert made.draw(again, Sampling(replay=True), 0, tmp_path, 4) == 1
+    assert again.asked == []
+    assert again.read == ["<bo:0> <bo> wearing a red hat."]
+
+
+def test_without_replay_the_prompt_is_drawn(tmp_path):
+    backbone = Rewrites(table=TABLE)
+    order(["<bo> wearing its hat."], concepts=[somebody("bo")], count=1).draw(
+        backbone, Sampling(), 0, tmp_path, 4
+    )
+    assert (backbone.asked, backbone.read) == ([], ["<bo:0> <bo> wearing its hat."])
+    assert "drawn" not in listed(tmp_path / "samples.json")[0]
+
+
+def test_no_listing_lies_in_a_scorers_tree(tmp_path):
+    tree = tmp_path / "generate"
+    tree.mkdir()
+    made = Order(LAYOUTS["wise"]("m"), rows({"prompt_id": 7, "prompt": "p"}), 1, [], False)
+    made.draw(Rewrites(), Sampling(), 0, tree, 4)
+    assert [path.name for path in tree.rglob("*")] == ["7.png"]
+    assert listed(tmp_path / "generate.json")[0]["file"] == "7.png"
+
+
+def test_an_order_is_refused_whole():
+    with pytest.raises(UserError, match="names <mam>"):
+        order(["<bo>", "<mam>"], concepts=[somebody("bo")])

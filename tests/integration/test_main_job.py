@@ -43,6 +43,7 @@ def test_the_run_folder_of_the_contract(finished: tuple[Path, str]) -> None:
     names = ("rec", "rec_positive", "rec_random", "rec_hard", "vqa", "text_qa", "vqa_bleu")
     for name in (*names, "concept_attributes", "knowledge", "knowledge_replay", "clip_i", "clip_t"):
         assert {f"unifybench/{name}", f"unifybench/{name}/base", f"unifybench/{name}/n"} <= set(metrics)
+    assert metrics["unifybench/judge"] == "oracle"
     for stage in ("s1", "s2", "s3"):
         assert metrics[f"{stage}/loss"] < metrics[f"{stage}/loss/base"], "same draws before and after"
     assert "showo_tiny" in printed
@@ -95,13 +96,21 @@ def test_generate_evaluate_and_export_a_saved_concept(
         *common,
         "task.count=2",
         'task.prompt="A photo of <sks>."',
+        "sampling=knowledge_replay",
         f"paths.output={tmp_path}/g",
     )
     pictures = sorted(only_run(tmp_path / "g").glob("samples/generate/*.png"))
     assert [Image.open(path).size for path in pictures] == [(48, 48)] * 2
-    run("task=evaluate", *common, "benchmark=unifybench", f"paths.output={tmp_path}/e")
+    listed = read(pictures[0].parent / "samples.json")["images"]
+    assert [(one["file"], "<sprite0>" in one["drawn"]) for one in listed] == [
+        ("0000-000.png", True),
+        ("0000-001.png", True),
+    ]
+    run("task=evaluate", *common, "benchmark=unifybench", "judge=self", f"paths.output={tmp_path}/e")
     metrics = read(only_run(tmp_path / "e") / "metrics.json")
     assert metrics["unifybench/rec/n"] == 21
+    assert metrics["unifybench/judge"] == "self"
+    assert metrics["unifybench/vqa_judge/n"] == metrics["unifybench/vqa/n"]
     run("task=export", f"task.saved={saved}", f"paths.output={tmp_path}/x")
     published = only_run(tmp_path / "x") / "published"
     assert torch.load(published / "epoch_20_embed.pt", weights_only=True).shape == (33, 224)

@@ -82,6 +82,9 @@ def test_a_reference_that_is_only_the_name_asks_for_the_name() -> None:
         ("darkest blue", "dark blue", False),
         ("bluebird", "blue", False),
         ("anything", "", False),
+        ("Both A and C.", "C", False),
+        ("A is right", "A", True),
+        ("A but not a cat", "A", True),
     ],
 )
 def test_choice(answer: str, reference: str, right: bool) -> None:

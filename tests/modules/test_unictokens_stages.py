@@ -11,7 +11,7 @@ from stage_makers import QUICK, concept_data, fit, make_stage, small_backbone
 from torch import Tensor
 
 from unictk.concepts.bridge import late_cells
-from unictk.concepts.initialisers import class_word, kmeans_rows
+from unictk.concepts.initialisers import class_word, kmeans_rows, random_rows
 from unictk.concepts.known_rows import save_known
 from unictk.concepts.tokens import ConceptTokens
 from unictk.datamodules.concept_data import ConceptData
@@ -133,8 +133,25 @@ def test_rows_start_where_known_characters_are_on_average(tmp_path: Path, data: 
     torch.testing.assert_close(concept.rows().input, table.mean(0)[[0, 1, 2, 3, 4, 6, 7]])
     more = ConceptTokens("nori", backbone.row_shape)
     make_stage("s1", backbone, more, data, **known).begin()
-    with pytest.raises(UserError, match="known characters have 2 rows of group generation; 3 are wanted"):
-        make_stage("s2", backbone, more, data, generation=3, **known).begin()
+    with pytest.raises(UserError, match="known characters have 7 rows for group generation; 8 are wanted"):
+        make_stage("s2", backbone, more, data, generation=8, **known).begin()
+    make_stage("s2", backbone, more, data, generation=3, **known).begin()
+    torch.testing.assert_close(more.rows().input[5:], table.mean(0)[[5, 6, 7]]), "shared ones come before"
+
+
+def test_random_rows_and_rows_from_photos_in_place_of_the_bridge(data: ConceptData) -> None:
+    backbone = small_backbone()
+    concept = ConceptTokens("bo", backbone.row_shape)
+    make_stage("s1", backbone, concept, data).begin()
+    make_stage("s2", backbone, concept, data, start="random").begin()
+    make_stage("s3", backbone, concept, data, bridge="photos").begin()
+    rows = concept.rows().input
+    word = backbone.words("dog")
+    torch.testing.assert_close(rows[5:7], random_rows(backbone, "dog", 2, 0))
+    assert abs(random_rows(backbone, "dog", 400, 0).std() - word.std()) < 0.05 * word.std()
+    assert not torch.equal(random_rows(backbone, "dog", 2, 0), random_rows(backbone, "dog", 2, 1))
+    centres = kmeans_rows(backbone.vectors(photo_segments(data, data.photos, View())), 2)
+    torch.testing.assert_close(rows[7:], centres)
 
 
 def test_faces_are_asked_for_people_and_named_when_missing(

@@ -9,7 +9,7 @@ import pytest
 from unictk.errors import DataError, UserError
 from unictk.records import ItemRecord, merge_records
 from unictk.report.build import SHOWN_ANSWERS, build_report
-from unictk.report.scores import headline
+from unictk.report.scores import score_table
 
 
 class Page(HTMLParser):
@@ -53,24 +53,60 @@ def test_hostile_text_stays_text(run_folder: Path, data_root: Path) -> None:
 
 def test_headline_shows_the_change(run_folder: Path) -> None:
     text = page_of(run_folder).text["scores"]
-    assert re.search(r"unifybench/rec recognition: [^.]*0\.5 0\.500 0\.875 ▲ \+0\.375 40", text)
-    assert re.search(r"unifybench/vqa [^.]* 0\.750 0\.667 ▼ −0\.083 6", text)
-    assert "sprites/qa questions for an attribute: exact match – – – –" in text
+    assert "metric base s1 s3 change items" in text
+    assert re.search(r"unifybench/rec recognition: [^.]*0\.5 0\.500 – 0\.875 ▲ \+0\.375 40", text)
+    assert re.search(r"unifybench/vqa [^.]* 0\.750 0\.333 0\.667 ▼ −0\.083 6", text)
+    assert "sprites/qa questions for an attribute: exact match – – – – –" in text
+    assert "s1/loss weighted loss of stage s1, same draws before and after 1.500 0.900 ▼ −0.600" in text
     assert "unifybench/judge: oracle" in text
 
 
-def test_headline_lines() -> None:
-    lines = headline({"a": 0.5, "a/base": 0.25, "a/n": 4, "b/base": 1, "judge": "rules"})
-    assert [(line.metric, line.before, line.after, line.change, line.items) for line in lines] == [
-        ("a", 0.25, 0.5, 0.25, 4),
-        ("b", 1.0, None, None, None),
+def test_a_stage_between_has_what_its_records_say() -> None:
+    metrics = {"a": 0.5, "a/base": 0.25, "a/n": 4, "b/base": 1, "judge": "rules", "s1/loss": 2.0}
+    records = [
+        ItemRecord("a", str(i), None, "Q", "R", "A", i / 4, phase) for i in range(4) for phase in ("s1", "s2")
+    ]
+    table = score_table(metrics, records, ["base", "s1", "s2"])
+    assert (table.columns, table.compares, table.unfinished) == (["base", "s1", "s2"], True, frozenset())
+    assert [(line.metric, line.values, line.change, line.items) for line in table.lines] == [
+        ("a", [0.25, 0.375, 0.5], 0.25, 4),
+        ("b", [1.0, None, None], None, None),
     ]
 
 
-def test_stage_table_has_ends_of_stages_only(run_folder: Path) -> None:
-    text = page_of(run_folder).text["stages"]
-    assert "mean item score base s1 s3" in text
-    assert "unifybench/vqa 0.000 0.333 0.667" in text
+def test_a_killed_stage_has_a_column_and_no_part_in_the_change() -> None:
+    records = [
+        ItemRecord("a", "0", None, "Q", "R", "A", score, phase) for phase, score in (("s1", 0.5), ("s2", 1.0))
+    ]
+    table = score_table({"a": 0.5, "a/base": 0.25}, records, ["base", "s1", "s2"], ["s2"])
+    assert table.unfinished == {"s2"}
+    assert [(line.values, line.change) for line in table.lines] == [([0.25, 0.5, 1.0], 0.25)]
+    nothing_yet = score_table({"a/base": 0.25}, records[1:], ["base", "s2"], ["s2"])
+    assert nothing_yet.columns == ["base", "s2"]
+    assert nothing_yet.lines[0].values == [0.25, 1.0]
+
+
+def test_without_records_there_is_before_and_after() -> None:
+    table = score_table({"a": 0.5, "a/base": 0.25}, [], [])
+    assert (table.columns, table.lines[0].values) == (["base", "after"], [0.25, 0.5])
+    assert not score_table({"a": 0.5}, [], []).compares
+
+
+def test_recognition_between_is_the_balance_of_its_recalls_if_that_is_what_it_is() -> None:
+    scores = {"positive": (0.0, 1.0), "random": (1.0, 0.5), "hard": (1.0, 0.0)}
+    records = [
+        ItemRecord(f"u/rec_{kind}", str(i), None, "Q", "R", "A", score, phase)
+        for kind, both in scores.items()
+        for i, (phase, score) in enumerate(zip(("s1", "s2"), both, strict=True))
+    ]
+    assert score_table({"u/rec": 0.625}, records, ["s1", "s2"]).lines[0].values == [0.5, 0.625]
+    assert score_table({"u/rec": 0.7}, records, ["s1", "s2"]).lines[0].values == [None, 0.7]
+
+
+def test_less_of_a_loss_or_of_what_failed_is_better() -> None:
+    metrics = {"a_unreadable": 0.1, "a_unreadable/base": 0.2, "a": 0.1, "a/base": 0.2}
+    lines = score_table(metrics, [], []).lines
+    assert {line.metric: line.better for line in lines} == {"a_unreadable": True, "a": False}
 
 
 def test_wrong_answers_come_first_with_pictures_and_what_was_said_before(
@@ -84,6 +120,8 @@ def test_wrong_answers_come_first_with_pictures_and_what_was_said_before(
     assert "expected Red. answered s3" in text
     assert "before base" in text
     assert "vqa_bleu" not in text
+    assert "verdict" not in text
+    assert "drawn/" not in text
     pictures = [a for t, a in page.tags if t == "img" and (a.get("alt") or "").startswith("test/")]
     assert {a["alt"] for a in pictures} == {"test/1.png", "test/3.png"}
     assert "picture not at hand" in text
@@ -151,8 +189,10 @@ def test_request_and_concept(run_folder: Path) -> None:
     text = page_of(run_folder).text
     assert "python run.py concept=sprite 'tags=[" in text["request"]
     assert "seed: 1" in text["request"]
-    assert "identifier: 1, shared: 16" in text["concept"]
+    assert "identifier: 1 shared: 16" in text["concept"]
     assert "<bo> <bo:0>" in text["concept"]
+    assert "rows after stage 3 · Showo · weights bundled:sprites/showo" in text["concept"]
+    assert "not at hand on this machine" in text["concept"]
     assert "hidden" not in text["concept"]
     assert "s1: 61.5 s" in text["head"]
     assert "s2: 2.0 min" in text["head"]
@@ -177,7 +217,7 @@ def test_building_twice_gives_the_same_bytes_and_leaves_nothing_else(run_folder:
     first = build_report(run_folder).read_bytes()
     assert build_report(run_folder).read_bytes() == first
     assert {path.name for path in run_folder.iterdir()} == files | {"report.html"}
-    assert len(first) < 1_500_000
+    assert len(first) < 1_600_000
 
 
 def test_no_run_and_damaged_files_are_named(tmp_path: Path, run_folder: Path) -> None:
@@ -199,4 +239,4 @@ def test_pictures_without_a_list_are_shown(run_folder: Path) -> None:
         (run_folder / "samples" / stage / "samples.json").unlink()
     page = page_of(run_folder)
     assert "(prompt not recorded)" in page.text["samples"]
-    assert len([t for t, _ in page.tags if t == "img"]) == 12
+    assert len([t for t, a in page.tags if t == "img" and "(prompt" not in (a.get("alt") or "")]) == 12 + 18

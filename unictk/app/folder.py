@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import OmegaConf
 
@@ -76,8 +76,12 @@ class RunFolder:
         return cls(path, decision == "1", request_hash, writes=False)
 
     @classmethod
-    def claim(cls, path: Path, request_hash: str, overrides: Sequence[str], rerun: bool) -> RunFolder | None:
+    def claim(
+        cls, path: Path, request_hash: str, overrides: Sequence[str], rerun: bool | Literal["keep"]
+    ) -> RunFolder | None:
         """Takes the folder for this process; None when the same request is done already.
+
+        ``rerun`` empties it first, or with ``keep`` goes on in it although it is done.
 
         Raises:
             UserError: another live process of this machine runs it.
@@ -91,9 +95,9 @@ class RunFolder:
                 )
             if status.get("state") == "done" and not rerun:
                 return None
-            if rerun:
+            if rerun is True:
                 _empty(path)
-            resuming = bool(status) and not rerun
+            resuming = bool(status) and rerun is not True
             folder = cls(path, resuming, request_hash)
             folder._start(status if resuming else {}, overrides)
         os.environ[_DECISION] = str(int(resuming))
@@ -137,12 +141,19 @@ class RunFolder:
         place.mkdir(parents=True, exist_ok=True)
         return place
 
-    def metrics(self) -> dict[str, float | None]:
+    def metrics(self) -> dict[str, float | str | None]:
         """The content of ``metrics.json``."""
         return read_json(self.path / METRICS)
 
-    def write_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Adds to ``metrics.json``: flat, sorted, 5 decimals; what is not finite becomes null."""
+    def scores(self) -> dict[str, float]:
+        """The numbers of ``metrics.json``."""
+        return {name: value for name, value in self.metrics().items() if isinstance(value, int | float)}
+
+    def write_metrics(self, metrics: Mapping[str, float | str]) -> None:
+        """Adds to ``metrics.json``: flat, sorted, 5 decimals; what is not finite becomes null.
+
+        A text says who judged.
+        """
         if self._writes:
             whole = self.metrics() | {name: _rounded(value) for name, value in metrics.items()}
             write_text(self.path / METRICS, as_json(dict(sorted(whole.items()))))
@@ -196,7 +207,9 @@ def forget_decision() -> None:
     os.environ.pop(_DECISION, None)
 
 
-def _rounded(value: float) -> float | None:
+def _rounded(value: float | str) -> float | str | None:
+    if isinstance(value, str):
+        return value
     return round(float(value), 5) if math.isfinite(value) else None
 
 

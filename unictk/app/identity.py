@@ -59,7 +59,8 @@ def request_hash(config: Mapping[str, Any], *more: str) -> str:
 def _concepts(config: Mapping[str, Any]) -> list[str]:
     """Hashes of the concepts that the request names: another one in the same folder is another request."""
     task = config.get("task")
-    named = [config.get("rows"), task.get("saved") if isinstance(task, Mapping) else None]
+    saved = task.get("saved") if isinstance(task, Mapping) else None
+    named = [config.get("rows"), *(saved if isinstance(saved, list) else [saved])]
     files = [Path(str(folder)) / name for folder in named if folder for name in _CONCEPT_FILES]
     return [hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest() for file in files if file.is_file()]
 

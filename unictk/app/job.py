@@ -54,14 +54,15 @@ def complain(message: str, code: int) -> int:
     return code
 
 
-def objective_of(config: DictConfig, metrics: Mapping[str, float | None]) -> float | None:
+def objective_of(config: DictConfig, metrics: Mapping[str, float | str | None]) -> float | None:
     """The metric that a sweeper asked for; None when it asked for none."""
     name = config.objective
     if name is None:
         return None
-    if metrics.get(name) is None:
-        raise not_a_choice("objective", name, sorted(metrics))
-    return metrics[name]
+    numbers = {key: value for key, value in metrics.items() if not isinstance(value, str)}
+    if numbers.get(name) is None:
+        raise not_a_choice("objective", name, sorted(numbers))
+    return numbers[name]
 
 
 def _open(config: DictConfig, path: Path, digest: str) -> RunFolder | None:

@@ -115,11 +115,12 @@ def _with_sweep_folder(request: Request, argv: list[str], folder: Path) -> list[
 
 
 def _sweep_code(request: Request, folder: Path, objective: str | None) -> int:
-    from unictk.app.sweep import write_record
+    from unictk.app.sweep import write_record, write_sweep_page
 
     jobs = write_record(folder, [override.input_line or "" for override in request.overrides], objective)
     failed = [job for job in jobs if job["state"] != "done"]
     print(f"{len(jobs) - len(failed)} of {len(jobs)} jobs done: {folder}")
+    write_sweep_page(folder)
     for one in failed:
         print(f"failed: {folder / one['folder']}: {one['reason']}", file=sys.stderr)
     return 1 if failed or any(_codes) else 0

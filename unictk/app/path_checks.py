@@ -5,14 +5,18 @@ Each check gets the key of the node and its plain, resolved values; a value may 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from unictk.concepts.names import REPOSITORY, meant
 from unictk.errors import UserError, not_a_choice
 
 MISSING = "???"
+STATUS = "status.json"
+CONCEPT = ("concept.json", "a concept folder")
 
 
 def concept_folder(key: str, node: Mapping[str, Any]) -> None:
@@ -33,25 +37,84 @@ def concept_folder(key: str, node: Mapping[str, Any]) -> None:
 
 def saved_concept(key: str, node: Mapping[str, Any]) -> None:
     """``saved`` must be a concept directory."""
-    _needs(key, node, "saved", "concept.json", "a concept folder")
+    _needs(key, node, "saved", *CONCEPT)
+
+
+def what_to_evaluate(key: str, node: Mapping[str, Any]) -> None:
+    """``saved`` must be a concept directory, or null; words stand for tokens only where there are none."""
+    saved_concept(key, node)
+    for name in ("described", "called"):
+        if node.get("saved") is not None and node.get(name):
+            raise UserError(
+                f"{key}.{name}: {_typed(node[name])} is for a model without tokens of the concept, but "
+                f"{key}.saved gives some; leave one of the two out"
+            )
+
+
+def saved_concepts(key: str, node: Mapping[str, Any]) -> None:
+    """``saved`` must be a concept directory, several, or null; ``image`` a file or null."""
+    saved = node.get("saved")
+    for folder in saved if isinstance(saved, list) else [saved]:
+        _needs(key, {"saved": folder}, "saved", *CONCEPT)
+    image = node.get("image")
+    if image is not None and not Path(str(image)).is_file():
+        raise UserError(f"{key}.image: {str(image)!r} is not a file; expected a picture")
 
 
 def what_to_draw(key: str, node: Mapping[str, Any]) -> None:
-    """``saved`` must be a concept directory or null, ``prompts`` a file or null."""
-    saved_concept(key, node)
-    prompts = node.get("prompts")
+    """``saved`` must be concept directories or null, ``prompts`` a file or null; the prompt names them."""
+    saved, prompts, prompt = node.get("saved"), node.get("prompts"), node.get("prompt")
+    folders = saved if isinstance(saved, list) else [saved]
+    for one in folders:
+        _needs(key, {"saved": one}, "saved", *CONCEPT)
     if prompts is not None and not Path(str(prompts)).is_file():
         raise UserError(f"{key}.prompts: {str(prompts)!r} is not a file; expected a txt, csv or jsonl file")
-    if node.get("saved") is None and prompts is None and "<sks>" in str(node.get("prompt")):
+    given = [str(one) for one in folders if one is not None]
+    known = [name for one in given if (name := _name(Path(one))) is not None]
+    if prompts is None and isinstance(prompt, str) and folders and len(known) == len(given):
+        meant(prompt, known)
+
+
+def _name(folder: Path) -> str | None:
+    """The concept's name in brackets; None where its file cannot be read, which loading it will tell."""
+    try:
+        found = json.loads((folder / CONCEPT[0]).read_text(encoding="utf-8"))
+        return f"<{found['name']}>"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def what_to_export(key: str, node: Mapping[str, Any]) -> None:
+    """``saved`` must be a concept directory; ``push`` a hub repository, with a token to write there."""
+    saved_concept(key, node)
+    push = node.get("push")
+    if push is None:
+        return
+    if node.get("form") != "hub":
+        raise UserError(f"{key}.push: {push!r} takes the hub's form only; nearest: {key}.form=hub")
+    if not REPOSITORY.fullmatch(str(push)):
+        raise UserError(f"{key}.push: {push!r} is not a hub repository; expected <user>/<name>")
+    if not os.environ.get("HF_TOKEN"):
+        raise UserError(f"{key}.push: {push!r} needs a token; expected it in the environment as HF_TOKEN")
+
+
+def what_to_report(key: str, node: Mapping[str, Any]) -> None:
+    """Either ``run``, a run folder, or ``runs``, folders that hold runs."""
+    run, runs = node.get("run"), node.get("runs")
+    if (run is None) == (runs is None):
+        found = "null, and so is" if run is None else f"{str(run)!r}, but there is also"
         raise UserError(
-            f"{key}.saved: null, but {key}.prompt names <sks>; give {key}.saved=<concept folder>, "
-            "or another prompt"
+            f"{key}.run: {found} {key}.runs; give one: {key}.run=<run folder> or {key}.runs=<folder of runs>"
         )
-
-
-def finished_run(key: str, node: Mapping[str, Any]) -> None:
-    """``run`` must be a run folder."""
-    _needs(key, node, "run", "status.json", "a run folder")
+    _needs(key, node, "run", STATUS, "a run folder")
+    places = runs if isinstance(runs, list) else [runs] if runs is not None else []
+    if runs is not None and not places:
+        raise UserError(f"{key}.runs: [] is empty; expected a folder of runs, or a list of them")
+    for place in places:
+        if not Path(str(place)).is_dir():
+            raise UserError(f"{key}.runs: {str(place)!r} is not a folder; expected one that holds runs")
+    if len(places) == 1 and (Path(str(places[0])) / STATUS).is_file():
+        raise UserError(f"{key}.runs: {str(places[0])!r} is a single run; nearest: {key}.run={places[0]}")
 
 
 def output_folder(path: object) -> None:
@@ -72,17 +135,21 @@ def starting_rows(path: object) -> None:
         raise UserError(f"rows: {str(path)!r} is not a concept folder: it has no concept.json")
 
 
+def _typed(value: object) -> str:
+    return "true" if value is True else repr(str(value))
+
+
 def _needs(key: str, node: Mapping[str, Any], name: str, file: str, what: str) -> None:
     value = node.get(name, MISSING)
-    if value not in (MISSING, None) and not (Path(str(value)) / file).is_file():
-        raise UserError(f"{key}.{name}: {str(value)!r} is not {what}: it has no {file}")
+    if isinstance(value, str) and value != MISSING and not (Path(value) / file).is_file():
+        raise UserError(f"{key}.{name}: {value!r} is not {what}: it has no {file}")
 
 
 PATH_CHECKS: dict[str, Callable[[str, Mapping[str, Any]], None]] = {
     "unictk.datamodules.concept_data.read_concept": concept_folder,
-    "unictk.tasks.evaluate": saved_concept,
+    "unictk.tasks.evaluate": what_to_evaluate,
     "unictk.tasks.generate": what_to_draw,
-    "unictk.tasks.chat": saved_concept,
-    "unictk.tasks.export": saved_concept,
-    "unictk.tasks.report": finished_run,
+    "unictk.tasks.chat": saved_concepts,
+    "unictk.tasks.export": what_to_export,
+    "unictk.tasks.report": what_to_report,
 }

@@ -38,9 +38,11 @@ def check(request: Request) -> Composed:
     check_group_choices(request)
     with composer(request):
         first = _compose(request, request.overrides, [line_of(o) for o in request.overrides])
-        overrides = _with_sweep_params(request.overrides, first)
+        sweeps = request.multirun or first.mode == "MULTIRUN"
+        # Hydra reads hydra.sweeper.params of a sweep only.
+        overrides = _with_sweep_params(request.overrides, first) if sweeps else list(request.overrides)
         swept = [override for override in overrides if override.is_sweep_override()]
-        if swept and not (request.multirun or first.mode == "MULTIRUN"):
+        if swept and not sweeps:
             typed = swept[0]
             raise UserError(
                 f"{typed.key_or_group}: {_typed_value(typed)!r} is a list of values, which needs -m"
@@ -59,7 +61,7 @@ def _with_sweep_params(overrides: Sequence[Override], first: Composed) -> list[O
     """The typed overrides and those of ``hydra.sweeper.params``, which a typed one replaces."""
     typed = {override.get_key_element() for override in overrides}
     lines = [f"{key}={value}" for key, value in first.sweep_params.items() if key not in typed]
-    return [*overrides, *(read_overrides(lines) if first.mode == "MULTIRUN" or lines else ())]
+    return [*overrides, *read_overrides(lines)]
 
 
 def _compose(request: Request, overrides: Sequence[Override], lines: Sequence[str]) -> Composed:

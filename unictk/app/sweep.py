@@ -17,6 +17,7 @@ from unictk.app.composition import Composed, quoted
 from unictk.app.folder import METRICS, STATUS, as_json, read_json, write_text
 from unictk.app.identity import portable, recorded, request_hash, slug
 from unictk.app.request import Request
+from unictk.errors import UserError
 
 RECORD = "sweep.json"
 _LAUNCH_VARIABLES = (
@@ -99,3 +100,18 @@ def write_record(folder: Path, overrides: Sequence[str], objective: str | None) 
         folder / RECORD, as_json({"overrides": recorded(overrides), "objective": objective, "jobs": jobs})
     )
     return jobs
+
+
+def write_sweep_page(folder: Path) -> None:
+    """Writes the page that compares the sweep's runs and says where it is; imports no torch.
+
+    The jobs have ended and keep their exit code: a page that cannot be made is told, nothing more. A sweep
+    of a task without scores has none.
+    """
+    from unictk.report.build import REPORT
+    from unictk.report.compare import build_comparison
+
+    try:
+        print(f"report: {build_comparison([folder], folder / REPORT)}")
+    except (UserError, OSError) as error:
+        print(f"no report: {' '.join(str(error).split())}")

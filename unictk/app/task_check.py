@@ -19,9 +19,9 @@ ANSWER_JUDGES = ("unictk.judges.rules.RulesJudge",)
 
 MEASURE, PRETRAIN = "unictk.tasks.measure", "unictk.tasks.pretrain"
 ASK_A_MODEL = {MEASURE: "measure", PRETRAIN: "pretrain"}
-TRAIN = "unictk.tasks.train"
+TRAIN, EVALUATE, GENERATE = "unictk.tasks.train", "unictk.tasks.evaluate", "unictk.tasks.generate"
 CONCEPT_STAGES, PARTS = "unictk.modules.unictokens.", "unictk.pretraining."
-ASK_A_CONCEPT = {"unictk.tasks.train": "train", "unictk.tasks.evaluate": "evaluate"}
+ASK_A_CONCEPT = {TRAIN: "train", EVALUATE: "evaluate"}
 
 
 def stages_of_the_task(plain: Mapping[str, Any]) -> None:
@@ -65,6 +65,23 @@ def benchmark_and_judge(plain: Mapping[str, Any]) -> None:
     known = plain["benchmark"].get("known")
     if known is not None and not Path(str(known)).is_file():
         raise UserError(f"benchmark.known: {str(known)!r} is not a file; expected rows of known characters")
+
+
+def replay_of_the_task(plain: Mapping[str, Any]) -> None:
+    """Raises UserError where ``sampling.replay`` would do nothing, or has no concept to know of."""
+    if not isinstance(plain.get("sampling"), Mapping) or plain["sampling"].get("replay") is not True:
+        return
+    task = _target(plain, "task")
+    if task in (TRAIN, MEASURE, PRETRAIN, EVALUATE):
+        name = task.rpartition(".")[2]
+        raise UserError(
+            f"sampling.replay: true, but task={name} draws no prompt of yours; nearest: sampling=default "
+            "(benchmark.pictures.replay measures replay)"
+        )
+    if task == GENERATE and plain["task"].get("saved") is None:
+        raise UserError(
+            "sampling.replay: true, but no concept is given to know of; give task.saved=<concept folder>"
+        )
 
 
 def _target(plain: Mapping[str, Any], key: str) -> str:

@@ -68,6 +68,11 @@ class Backbone(Protocol):
     layout: Layout
     row_shape: RowShape
 
+    @property
+    def concepts(self) -> Sequence[ConceptTokens]:
+        """The attached concepts, in order."""
+        ...
+
     def loss(self, batch: Batch) -> Loss:
         """Summed cross entropies of text and image targets (fp32) with their counts."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -30,7 +30,8 @@ class BenchmarkCallback(Callback):
     """Evaluates the stage's concept, writes item records and logs the scores.
 
     ``benchmark`` None evaluates nothing. ``before``: also before the first step of the run's first stage;
-    those scores end in ``/base``. ``judge`` None: what only a judge can score is left out.
+    those scores end in ``/base``. ``after``: at the end of each stage, or of the pipeline's last one only.
+    ``judge`` None: what only a judge can score is left out.
     ``every_n_epochs``: also between, in phases named ``<stage>@<epoch>``; None only at the end.
 
     Records go to ``items.parquet`` of the run folder after every batch, so a killed evaluation resumes
@@ -46,13 +47,22 @@ class BenchmarkCallback(Callback):
         every_n_epochs: Annotated[int, Ge(1)] | None = None,
         before: bool = True,
         judge: Judge | Grader | None = None,
+        after: Literal["each", "last"] = "each",
     ) -> None:
         self.benchmark = benchmark
+        self.after = after
         self.judge = judge
         self.sampling = sampling or Sampling()
         self.every_n_epochs = every_n_epochs
         self.before = before
         self.metrics: dict[str, float] = {}
+
+    @property
+    def judged_by(self) -> dict[str, str]:
+        """``<benchmark>/judge`` and the judge's name, for ``metrics.json``; empty without a judge."""
+        if self.benchmark is None or self.judge is None:
+            return {}
+        return {f"{self.benchmark.name}/judge": self.judge.name}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the concept before any training, once per run."""
@@ -68,7 +78,9 @@ class BenchmarkCallback(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score what the stage has made."""
-        self._run(trainer, pl_module, stage_of(pl_module).stage_name)
+        stage = stage_of(pl_module)
+        if self.after == "each" or stage.is_last:
+            self._run(trainer, pl_module, stage.stage_name)
 
     def _has_learnt(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> bool:
         """Whether training has begun: this stage was resumed, or another one left records."""

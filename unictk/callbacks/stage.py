@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 class Stage(Protocol):
-    """One stage of personalising a backbone: what it trains, what it is fed, its name and seed."""
+    """One stage of personalising a backbone: what it trains, what it is fed, its name, seed and place."""
 
     backbone: Backbone
     concept: ConceptTokens
     data: ConceptData
     stage_name: str
     seed: int
+    is_last: bool
 
 
 def stage_of(module: pl.LightningModule) -> Stage:
@@ -29,7 +30,7 @@ def stage_of(module: pl.LightningModule) -> Stage:
     Raises:
         TypeError: the module lacks a member of :class:`Stage`; these callbacks are for stages only.
     """
-    members = ("backbone", "concept", "data", "stage_name", "seed")
+    members = ("backbone", "concept", "data", "stage_name", "seed", "is_last")
     missing = [member for member in members if not hasattr(module, member)]
     if missing:
         raise TypeError(f"{type(module).__name__} is no stage: it has no {', '.join(missing)}")

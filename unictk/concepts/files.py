@@ -29,7 +29,10 @@ DIGITS = 5
 
 @dataclass(frozen=True, slots=True)
 class ConceptMetadata:
-    """What ``concept.json`` says. ``tokens`` are in row order; ``groups`` are rows per group."""
+    """What ``concept.json`` says. ``tokens`` are in row order; ``groups`` are rows per group.
+
+    ``base_model`` is the hub id of the weights that the rows were trained in; empty where they have none.
+    """
 
     name: str
     class_noun: str
@@ -42,6 +45,7 @@ class ConceptMetadata:
     seed: int
     config_hash: str
     metrics: Mapping[str, float]
+    base_model: str = ""
 
 
 def save_concept(
@@ -53,6 +57,7 @@ def save_concept(
     config_hash: str,
     metrics: Mapping[str, float],
     class_noun: str,
+    base_model: str = "",
 ) -> Path:
     """Write the concept directory, all of it or nothing; an earlier concept there is replaced.
 
@@ -67,6 +72,7 @@ def save_concept(
         config_hash: hash of the request that made them.
         metrics: scores for the card, rounded to 5 decimals; a value that is not finite is kept as none.
         class_noun: what the concept is, such as "dog".
+        base_model: hub id of the model's weights, if they have one.
 
     Raises:
         UserError: ``directory`` is a file, or holds files that are not a concept's.
@@ -85,6 +91,7 @@ def save_concept(
         seed=seed,
         config_hash=config_hash,
         metrics={key: round(float(value), DIGITS) for key, value in sorted(metrics.items())},
+        base_model=base_model,
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
@@ -233,6 +240,7 @@ def _to_json(metadata: ConceptMetadata) -> str:
         "stage": metadata.stage,
         "seed": metadata.seed,
         "config_hash": metadata.config_hash,
+        "base_model": metadata.base_model,
         "metrics": {key: value if math.isfinite(value) else None for key, value in metadata.metrics.items()},
     }
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -254,4 +262,5 @@ def _from_json(data: Mapping[str, Any]) -> ConceptMetadata:
         metrics={
             str(key): math.nan if value is None else float(value) for key, value in data["metrics"].items()
         },
+        base_model=str(data.get("base_model", "")),  # earlier files do not have it
     )

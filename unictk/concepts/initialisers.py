@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from unictk.backbones.base import Backbone
+from unictk.chance import generator
 from unictk.errors import UserError
 from unictk.samples import Vectors
 
@@ -42,6 +43,14 @@ def description_words(backbone: Backbone, noun: str, description: str) -> Tensor
     if not words:
         raise UserError("concept description: '' is empty; expected a class or a sentence")
     return torch.stack([class_word(backbone, word) for word in words]).mean(dim=0)
+
+
+def random_rows(backbone: Backbone, noun: str, count: int, seed: int) -> Tensor:
+    """(count, hidden) fp32 normal draws with the mean and the spread of the noun's input vectors."""
+    like = backbone.words(noun).detach().float()
+    chance = generator(seed, "random rows", noun)
+    drawn = torch.randn(count, like.shape[1], generator=chance).to(like.device)
+    return like.mean() + like.std() * drawn
 
 
 def kmeans_rows(vectors: Vectors, count: int, keep: Tensor | None = None, seed: int = 0) -> Tensor:

@@ -76,7 +76,8 @@ def usual_rows(path: str | Path, shape: RowShape, group: str, count: int) -> Ten
     """(count, hidden) fp32: the first rows of a group, each the mean over the known characters.
 
     What these have in common is how a model was used to be told of somebody; a new concept that starts here
-    has only the difference to learn.
+    has only the difference to learn. Rows of one task of which more are wanted than there are (with a concept
+    that has no shared rows, say) follow the shared ones, as they do in a prompt.
 
     Raises:
         WeightsError: as :func:`load_known`.
@@ -85,10 +86,20 @@ def usual_rows(path: str | Path, shape: RowShape, group: str, count: int) -> Ten
     file = Path(path)
     values, groups = _read(file)
     check_row_shape(file, RowShape(values.shape[2], shape.head_bias), shape)
-    if count > (most := groups.get(group, 0)):
-        raise UserError(f"start: known characters have {most} rows of group {group}; {count} are wanted")
-    first = sum(size for name, size in groups.items() if GROUPS.index(name) < GROUPS.index(group))
-    return values[:, first : first + count].float().mean(0)
+    usual = values.float().mean(0)
+    starts = {name: sum(size for other, size in groups.items() if _before(other, name)) for name in GROUPS}
+    pool = usual[starts[group] : starts[group] + groups.get(group, 0)]
+    if group in ("generation", "understanding") and count > len(pool):
+        pool = torch.cat([usual[starts["shared"] : starts["shared"] + groups.get("shared", 0)], pool])
+    if count > len(pool):
+        raise UserError(
+            f"start: known characters have {len(pool)} rows for group {group}; {count} are wanted"
+        )
+    return pool[-count:] if len(pool) > groups.get(group, 0) else pool[:count]
+
+
+def _before(group: str, other: str) -> bool:
+    return GROUPS.index(group) < GROUPS.index(other)
 
 
 def _read(path: Path) -> tuple[Tensor, dict[str, int]]:

@@ -15,6 +15,7 @@ from unictk.datamodules.check import check_concept
 from unictk.datamodules.conditions import Conditions
 from unictk.datamodules.evaluation_items import Item, evaluation_items
 from unictk.datamodules.problems import data_error
+from unictk.datamodules.schemas import HUMAN
 from unictk.datamodules.turns import Turn, training_turns
 from unictk.errors import UserError
 
@@ -50,7 +51,7 @@ class ConceptData:
     @property
     def is_human(self) -> bool:
         """Whether the concept is a person, as ``conversation_type`` says."""
-        return self.conversation_type == "human"
+        return self.conversation_type == HUMAN
 
     def picture_key(self, path: Path) -> str:
         """The picture's path in the data set with forward slashes: the same on every machine.

@@ -77,6 +77,16 @@ class ConceptFolder:
         return self.train / "negative_example"
 
     @property
+    def test_hard_negatives(self) -> Path:
+        """Look-alikes that are examined and never taught (beyond the published layout)."""
+        return self.test / "negative_example"
+
+    @property
+    def test_random_images(self) -> Path:
+        """Pictures of anything else that are examined and never taught (beyond the published layout)."""
+        return self.test / "random_images"
+
+    @property
     def random_images(self) -> Path:
         """Pictures of anything else, shared by all concepts."""
         return self.root / "random_images"
@@ -84,7 +94,8 @@ class ConceptFolder:
     @property
     def folders(self) -> tuple[Path, ...]:
         """Every folder that may hold pictures."""
-        return self.train, self.crops, self.hard_negatives, self.test, self.random_images
+        taught = self.train, self.crops, self.hard_negatives, self.random_images
+        return *taught, self.test, self.test_hard_negatives, self.test_random_images
 
     def sources(self) -> dict[str, tuple[Path, Path]]:
         """Name -> (file of questions, folder in which it names pictures)."""
@@ -111,6 +122,8 @@ class ConceptFiles:
     test_photos: tuple[Path, ...]
     hard_negatives: tuple[Path, ...]
     random_images: tuple[Path, ...]
+    test_hard_negatives: tuple[Path, ...]
+    test_random_images: tuple[Path, ...]
     questions: dict[str, tuple[Asked, ...]]
     template: dict[str, Pairs]
     conditions: Conditions
@@ -169,6 +182,8 @@ def read_files(root: Path, name: str, problems: list[Problem]) -> ConceptFiles |
         pictures_in(folder.test),
         pictures_in(folder.hard_negatives),
         pictures_in(folder.random_images),
+        pictures_in(folder.test_hard_negatives),
+        pictures_in(folder.test_random_images),
         asked,
         pairs,
         prompts,

@@ -38,7 +38,8 @@ def evaluation_items(files: ConceptFiles, holdout: float) -> tuple[Item, ...]:
     """All items. Metrics that the layout's own files leave empty are filled from ``test_data/<name>.json``.
 
     ``rec_positive`` asks about the test photos, ``rec_random`` and ``rec_hard`` about the held-out share
-    of ``random_images`` and ``negative_example``, each answered by a plain yes or no.
+    of ``random_images`` and ``negative_example`` and about all pictures of the folders of these names among
+    the test photos, each answered by a plain yes or no.
     """
     own = _recognitions(files, holdout) + _questions(files)
     published = [(_metric(files, asked), asked) for asked in files.questions.get("test_data", ())]
@@ -74,8 +75,8 @@ def recognition_question(files: ConceptFiles) -> str:
 def _recognitions(files: ConceptFiles, holdout: float) -> list[tuple[str, Asked]]:
     question = recognition_question(files)
     named = [asked.picture for asked in files.questions.get("random", ()) if asked.picture is not None]
-    random = hold_out(files.random_images, named, holdout)
-    hard = hold_out(files.hard_negatives, files.hard_negatives, holdout)
+    random = [*hold_out(files.random_images, named, holdout), *files.test_random_images]
+    hard = [*hold_out(files.hard_negatives, files.hard_negatives, holdout), *files.test_hard_negatives]
     return (
         [("rec_positive", Asked(path, question, "Yes.")) for path in files.test_photos]
         + [("rec_random", Asked(path, question, "No.")) for path in random]

@@ -21,8 +21,10 @@ PLACEHOLDER = "<sks>"
 TEXT_ONLY = "text_only"
 """Stands for an image name where a question has no picture."""
 GENERATION_TYPES = ("object", "live_subject")
-"""Which of the two published prompt lists a concept is drawn with."""
-
+"""Which of the two published prompt lists a concept is drawn with; a file that does not say so means an
+object, or a live subject where the concept is a person."""
+HUMAN = "human"
+"""The ``conversation_type`` of a person."""
 
 _HALVES = re.compile("[\ud800-\udfff]")  # halves of a character: no file and no terminal takes them
 
@@ -213,7 +215,8 @@ def read_info(file: JsonFile) -> Info | None:
     noun = file.text(content["class"], "class") if "class" in content else None
     description = file.text(content["info"], "info") if "info" in content else None
     conversation = file.text(content.get("conversation_type", "object"), "conversation_type")
-    generation = _generation_type(file, content.get("generation_type", GENERATION_TYPES[0]))
+    usual = GENERATION_TYPES[1 if conversation == HUMAN else 0]
+    generation = _generation_type(file, content.get("generation_type", usual))
     facts = file.texts(content.get("extra_info", []), "extra_info")
     testing = content.get("num_testing_info", 0)
     if isinstance(testing, bool) or not isinstance(testing, int) or not 0 <= testing <= len(facts):

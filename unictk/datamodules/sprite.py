@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 TRUTH = "sprites.json"
 """File name of the truth, in the concept's own data set folder."""
 
+LONGEST_EXAM = 10
+
 CLASS_NOUN = "character"
 """The class word of every sprite: it tells no attribute."""
 
@@ -41,9 +43,15 @@ Files = Mapping[str, object]
 
 
 def sprite_concept(
-    root: str, seed: Annotated[int, Ge(0)] = 0, holdout: Annotated[float, Interval(ge=0, lt=1)] = 0.25
+    root: str,
+    seed: Annotated[int, Ge(0)] = 0,
+    holdout: Annotated[float, Interval(ge=0, lt=1)] = 0.25,
+    exam: Annotated[int, Interval(ge=1, le=LONGEST_EXAM)] = 1,
 ) -> ConceptData:
     """Concept ``sprite<seed>``, written below ``root`` on first use.
+
+    ``exam`` times the usual test pictures: from 5 on every metric has at least forty items. What is taught
+    stays the same.
 
     Its folder is named after what is in it, so one that an earlier version wrote is never taken for it.
 
@@ -54,7 +62,11 @@ def sprite_concept(
 
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UserError(f"concept.seed: {seed!r} is not a concept; expected a whole number from 0 on")
-    files = concept_files(seed)
+    if isinstance(exam, bool) or not isinstance(exam, int) or not 1 <= exam <= LONGEST_EXAM:
+        raise UserError(
+            f"concept.exam: {exam!r} is no length; expected a whole number from 1 to {LONGEST_EXAM}"
+        )
+    files = concept_files(seed, exam)
     folder = Path(root) / f"{name_of(seed)}-{_digest(files)}"
     try:
         if not folder.exists():
@@ -70,9 +82,9 @@ def name_of(seed: int) -> str:
     return f"sprite{seed}"
 
 
-def concept_files(seed: int) -> dict[str, object]:
+def concept_files(seed: int, exam: int = 1) -> dict[str, object]:
     """Every file of the concept's data set; equal seeds give equal files."""
-    album, name = concept_album(seed), name_of(seed)
+    album, name = concept_album(seed, exam), name_of(seed)
     scenes = dict(_shelved(album, name))
     files: dict[str, object] = {path: render(scene) for path, scene in scenes.items()}
     files["black_512x512.png"] = np.zeros((512, 512, 3), np.uint8)
@@ -80,7 +92,9 @@ def concept_files(seed: int) -> dict[str, object]:
     files["template.json"] = _template()
     files["concept/train/train_images.json"] = {name: _numbered(album.photos)}
     files |= {f"concept/train/{name}/{file}": content for file, content in _taught(seed, album).items()}
-    files |= {f"concept/test/{name}/{file}": content for file, content in _examined(seed, album).items()}
+    files |= {
+        f"concept/test/{name}/{file}": content for file, content in _examined(seed, album, exam).items()
+    }
     files[TRUTH] = _truth(seed, scenes)
     return files
 
@@ -93,6 +107,8 @@ def _shelved(album: ConceptAlbum, name: str) -> Iterator[tuple[str, Scene]]:
         (f"{train}/cropped", album.closer),
         (f"{train}/negative_example", album.look_alikes),
         (f"concept/test/{name}", album.test_photos),
+        (f"concept/test/{name}/negative_example", album.test_look_alikes),
+        (f"concept/test/{name}/random_images", album.test_strangers),
         ("random_images", album.strangers),
     ):
         yield from zip((f"{folder}/{file}" for file in _numbered(scenes)), scenes, strict=True)
@@ -132,14 +148,18 @@ def _taught(seed: int, album: ConceptAlbum) -> dict[str, object]:
     }
 
 
-def _examined(seed: int, album: ConceptAlbum) -> dict[str, object]:
-    """The concept's own evaluation files."""
+def _examined(seed: int, album: ConceptAlbum, exam: int) -> dict[str, object]:
+    """The concept's own evaluation files; a long examination asks two questions a photo, not all."""
     name, facts = f"<{name_of(seed)}>", concept_facts(seed)
     drawn = story.prompts(name, facts)
-    photos = zip(_numbered(album.test_photos), album.test_photos, strict=True)
+    seen = {}
+    for turn, (file, scene) in enumerate(zip(_numbered(album.test_photos), album.test_photos, strict=True)):
+        asked = story.about_picture(name, scene, "evaluation")
+        mine = asked if exam == 1 else [asked[(2 * turn + i) % len(asked)] for i in range(2)]
+        seen[file] = _pairs(mine)
     return {
-        "vqa.json": {file: _pairs(story.about_picture(name, scene, "evaluation")) for file, scene in photos},
-        "text_only.json": _pairs(story.about_facts(name, facts, "evaluation")),
+        "vqa.json": seen,
+        "text_only.json": _pairs(story.about_facts(name, facts, "evaluation", 2 * exam)),
         "t2i_conditions.json": {
             "personalized_driven_generation": [prompt.implicit for prompt in drawn],
             "explicit_personalized_driven_generation": [prompt.explicit for prompt in drawn],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -27,7 +27,7 @@ def seeds_of(sheet: Sheet, seed: int) -> list[int]:
 def draw_sheets(
     backbone: Backbone,
     sheets: Sequence[Sheet],
-    words: Callable[[str], str],
+    words: Mapping[str, str],
     sampling: Sampling,
     seed: int,
     folder: Path,
@@ -36,13 +36,14 @@ def draw_sheets(
 ) -> int:
     """Draw what is not there below ``folder``; the number of files drawn.
 
-    ``words`` is what the backbone reads for a prompt. A picture depends on its seed alone, not on its batch.
+    ``words`` is what the backbone reads for each prompt. A picture depends on its seed alone, not on its
+    batch.
     """
     missing = [sheet for sheet in sheets if not (folder / sheet.path).exists()]
     total = sum(sheet.count for sheet in sheets)
     there = total - sum(sheet.count for sheet in missing)
     requests = [
-        Request(Text(words(sheet.prompt)), key=sheet.path, seed=one, sampling=sampling)
+        Request(Text(words[sheet.prompt]), key=sheet.path, seed=one, sampling=sampling)
         for sheet in missing
         for one in seeds_of(sheet, seed)
     ]

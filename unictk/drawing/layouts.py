@@ -30,9 +30,13 @@ class Sheet:
 
 
 class Layout(ABC):
-    """A tree of files; ``count`` is how many pictures of a prompt its scorer expects."""
+    """A tree of files; ``count`` is how many pictures of a prompt its scorer expects.
+
+    ``listed``: a listing may lie among the pictures; scorers take every file of their tree for a picture.
+    """
 
     count = 1
+    listed = False
     columns: Sequence[str] = NAMES
     ending = "png"
 
@@ -52,6 +56,7 @@ class Plain(Layout):
     """``<prompt>-<picture>.png``, both counted from 0."""
 
     count = 4
+    listed = True
 
     def sheets(self, rows: Sequence[PromptRow], count: int) -> list[Sheet]:
         """One picture a file."""

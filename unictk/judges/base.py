@@ -26,7 +26,8 @@ class JudgeRequest:
 
     ``category`` is the prompt's, if it has one. ``expected`` is what the prompt asks, where whoever wrote the
     prompt knows it; a judge that reads prompts itself does so only where it is None. ``about`` is what a
-    judge must know beside the prompt: who a concept is, and which of its facts the prompt implies.
+    judge must know beside the prompt: who a concept is, and which of its facts the prompt implies. ``codes``
+    are those that a backbone drew the picture in: exactly what it sees of its own picture.
     """
 
     prompt: str
@@ -34,6 +35,7 @@ class JudgeRequest:
     category: str = ""
     expected: Asked | None = None
     about: str = ""
+    codes: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 _NUMBER = r"(-?\d+(?:\.\d+)?)(?:\s*/\s*(\d+))?"
 _FIELD = re.compile(rf"""["']?score["']?\s*[:=]\s*["']?{_NUMBER}""", re.IGNORECASE)
+_OUT_OF = re.compile(r"(?<![\d./-])(\d+(?:\.\d+)?)\s*/\s*(\d+)(?![\d/]|\.\d)")
 _ALONE = re.compile(rf"\s*{_NUMBER}\s*\.?\s*")
 _DECODER = json.JSONDecoder()
 
@@ -17,14 +18,14 @@ def read_score(reply: str, highest: float) -> float | None:
     """The score from 0 to ``highest`` in a reply; None if there is none, or several, or one out of range.
 
     In this order: the ``score`` of the last JSON object that has one, a number that is the whole reply, a
-    ``score: 7`` or ``score: 7/10`` in prose. What is out of range, or out of another number of points, is not
-    scaled: the judge did not use the scale.
+    ``score: 7`` or ``score: 7/10`` in prose, a ``7/10`` in prose. What is out of range, or out of another
+    number of points, is not scaled: the judge did not use the scale.
     """
     found = [value["score"] for value in _objects(reply) if "score" in value]
     if found:
         return _checked(found[-1], highest)
     alone = _ALONE.fullmatch(reply)
-    named = {alone.groups()} if alone else set(_FIELD.findall(reply))
+    named = {alone.groups()} if alone else set(_FIELD.findall(reply)) or set(_OUT_OF.findall(reply))
     if len(named) != 1:
         return None
     score, points = named.pop()

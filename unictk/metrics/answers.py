@@ -7,8 +7,8 @@ from typing import Literal
 
 _YES_NO = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 _FINAL = " .,;:!?…。，；：！？"
-# "A" is also an article: it names an option only where no further word follows it directly.
-_OPTION = re.compile(r"(?<![\w'])(?:([B-H])|(A)(?!\s+\w))(?![\w'])")
+# "A" is also an article: it names an option only where no word follows it directly that could be its noun.
+_OPTION = re.compile(r"(?<![\w'])(?:([B-H])|(A)(?!\s+(?!(?:and|or|nor|but|is|not)\b)\w))(?![\w'])")
 
 
 def yes_or_no(answer: str) -> Literal["yes", "no"] | None:

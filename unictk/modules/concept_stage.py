@@ -30,6 +30,7 @@ class StageRun:
 
     ``name``: of the stage in the run (``s1``); seeds, logs and folders carry it. ``concept``: the rows so
     far. ``data``: the concept's photos, conversations and conditions. ``sampling``, ``seed``: the run's.
+    ``is_last``: of the run's stages.
     """
 
     name: str
@@ -38,6 +39,7 @@ class StageRun:
     data: ConceptData
     sampling: Sampling
     seed: int
+    is_last: bool = True
 
 
 class ConceptStage(LightningModule, ABC):
@@ -76,6 +78,7 @@ class ConceptStage(LightningModule, ABC):
     ) -> None:
         super().__init__()
         self.stage_name, self.seed, self.sampling = run.name, run.seed, run.sampling
+        self.is_last = run.is_last
         self.backbone, self.concept, self.data = run.backbone, run.concept, run.data
         self.make_optimizer = optimizer
         self.text_weight, self.image_weight = text_weight, image_weight

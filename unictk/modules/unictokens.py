@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from unictk.backbones.base import Rows
 from unictk.concepts.bridge import late_cells
 from unictk.concepts.faces import face_rows
-from unictk.concepts.initialisers import class_word, description_words, kmeans_rows
+from unictk.concepts.initialisers import class_word, description_words, kmeans_rows, random_rows
 from unictk.concepts.known_rows import BUNDLED, usual_rows
 from unictk.concepts.lora import LoraSettings, add_lora
 from unictk.datamodules.mixture import Flow
@@ -102,7 +102,7 @@ class UnderstandingWarmup(ConceptStage):
 
     def flows(self) -> Sequence[Flow]:
         """Questions about the concept; with ``image_batch`` also its photos as drawings."""
-        return _flows(self, self.data.photos, View(crop="centre"))
+        return both_flows(self, self.data.photos, View(crop="centre"))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean cross entropy of the answers' tokens (section 3.1)."""
@@ -117,7 +117,7 @@ class GenerationBootstrap(ConceptStage):
     Args beyond :class:`~unictk.modules.concept_stage.ConceptStage`:
         generation: soft tokens that only drawing uses.
         start: ``published`` (a face embedding for people, copies of image codes otherwise), or one of
-            ``face``, ``codes``, ``photos``, ``known`` (see :data:`Known`) for every concept.
+            ``face``, ``codes``, ``photos``, ``random``, ``known`` (see :data:`Known`) for every concept.
         known: see :data:`Known`.
         head_start: see :data:`HeadStart`.
         zoom: short side before the random crop, as a multiple of the image size.
@@ -139,7 +139,7 @@ class GenerationBootstrap(ConceptStage):
         anchor: Weight = 0.0,
         most_epochs: Epochs = None,
         generation: RowCount = 8,
-        start: Literal["published", "face", "codes", "photos", "known"] = "published",
+        start: Literal["published", "face", "codes", "photos", "random", "known"] = "published",
         head_start: HeadStart = "text",
         zoom: Annotated[float, Ge(1)] = 1.1,
         flip: Share = 0.25,
@@ -169,11 +169,13 @@ class GenerationBootstrap(ConceptStage):
         if start == "photos":
             photos = photo_segments(self.data, self.data.photos, View())
             return kmeans_rows(self.backbone.vectors(photos), self.generation)
+        if start == "random":
+            return random_rows(self.backbone, self.data.class_noun, self.generation, self.seed)
         return self.backbone.fresh_rows(self.generation, len(self.concept), "codes").input
 
     def flows(self) -> Sequence[Flow]:
         """Random crops of the cropped photos to draw, and stage 1's questions."""
-        return _flows(self, self.data.crops or self.data.photos, self.view)
+        return both_flows(self, self.data.crops or self.data.photos, self.view)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """0.8 x mean loss of masked codes + 0.2 x mean loss of the answers' tokens (section 3.2)."""
@@ -192,7 +194,8 @@ class PerceptionRefinement(ConceptStage):
         understanding: soft tokens that only understanding uses.
         bridge_images: how many pictures are drawn to find them (published: 20).
         bridge: ``codes`` clusters the cells of the draft that stay; ``pixels`` paints those that change
-            white and encodes the picture again, as published.
+            white and encodes the picture again, as published; ``photos`` draws nothing and clusters the
+            training photos (what the bridge is compared with).
         head_start: see :data:`HeadStart`.
         flip: probability of a mirrored picture.
     """
@@ -213,7 +216,7 @@ class PerceptionRefinement(ConceptStage):
         most_epochs: Epochs = None,
         understanding: RowCount = 8,
         bridge_images: Annotated[int, Ge(1)] = 20,
-        bridge: Literal["codes", "pixels"] = "codes",
+        bridge: Literal["codes", "pixels", "photos"] = "codes",
         head_start: HeadStart = "text",
         flip: Share = 0.25,
     ) -> None:
@@ -228,17 +231,22 @@ class PerceptionRefinement(ConceptStage):
         """Tokens that only understanding uses, from what drawing settles late (section 3.3)."""
         if not self.understanding:
             return
+        fresh = self.backbone.fresh_rows(self.understanding, len(self.concept), self.head_start)
+        self.concept.grow("understanding", Rows(self._soft_start(), fresh.head, fresh.bias))
+
+    def _soft_start(self) -> Tensor:
+        if self.bridge == "photos":
+            photos = photo_segments(self.data, self.data.photos, View())
+            return kmeans_rows(self.backbone.vectors(photos), self.understanding)
         vectors, keep = late_cells(
             self.backbone, self.concept, self.data.is_human, self.bridge_images, self.bridge,
             self.sampling, self.seed,
         )  # fmt: skip
-        fresh = self.backbone.fresh_rows(self.understanding, len(self.concept), self.head_start)
-        rows = kmeans_rows(vectors, self.understanding, keep)
-        self.concept.grow("understanding", Rows(rows, fresh.head, fresh.bias))
+        return kmeans_rows(vectors, self.understanding, keep)
 
     def flows(self) -> Sequence[Flow]:
         """Whole photos to draw, and questions now asked with the new tokens."""
-        return _flows(self, self.data.photos, self.view)
+        return both_flows(self, self.data.photos, self.view)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """0.8 x mean loss of masked codes + 0.2 x mean loss of the answers' tokens (section 3.3)."""
@@ -247,7 +255,8 @@ class PerceptionRefinement(ConceptStage):
         return self.logged(batch, mean, total)
 
 
-def _flows(stage: ConceptStage, pictures: Sequence[Path], view: View) -> Sequence[Flow]:
+def both_flows(stage: ConceptStage, pictures: Sequence[Path], view: View) -> Sequence[Flow]:
+    """Pictures to draw and questions about the concept, each unless its batch size is 0."""
     flows = []
     if stage.image_batch:
         flows.append(Flow("drawing", drawings(stage.concept, stage.data, pictures, view), stage.image_batch))

@@ -28,6 +28,7 @@ def fit_part(
         cfg,
         folder,
         name,
+        backbone,
         max_steps=steps,
         max_epochs=-1,
         precision=part.precision,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from unictk.errors import UserError
 from unictk.records import FILE, ItemRecord, read_records
-from unictk.report import curves, pictures, scores
-from unictk.report.sources import command, read_object, read_text, stage_seconds
+from unictk.report import concept_card, curves, drawn, pictures, scores
+from unictk.report.sources import command, read_object, read_settings, read_text, stage_seconds
+from unictk.report.templates import fill, source, write_page
 
 REPORT = "report.html"
 TEMPLATE = "page.html.j2"
@@ -24,56 +22,53 @@ def build_report(run_folder: Path, data_root: Path | None = None) -> Path:
     """Write the run's report and return its path: one file, with every picture inside.
 
     Whatever the folder does not hold yet is left out. ``data_root`` is where the picture keys of item
-    records lie; without it, answers are shown without their pictures.
+    records and the concept's photos lie; without it, both are left out.
 
     Raises:
         UserError: there is no such folder, or nothing of a run in it.
         DataError: a file in it is damaged.
     """
-    page = render(run_folder, data_root)
-    target = run_folder / REPORT
-    draft = target.with_name(f".{REPORT}.{os.getpid()}.tmp")
-    draft.write_text(page, encoding="utf-8")
-    os.replace(draft, target)
-    return target
+    return write_page(run_folder / REPORT, render(run_folder, data_root))
 
 
 def render(run_folder: Path, data_root: Path | None = None) -> str:
     """The page's HTML; see :func:`build_report`."""
     if not any((run_folder / name).exists() for name in ("status.json", "config.yaml", "metrics.json", FILE)):
         raise UserError(f"run folder: {str(run_folder)!r} holds no run; expected config.yaml and status.json")
-    # Autoescape is forced: it would not follow from the template's ending.
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(_context(run_folder, data_root))
+    return fill(TEMPLATE, _context(run_folder, data_root))
 
 
 def _context(run_folder: Path, data_root: Path | None) -> dict[str, Any]:
     status = read_object(run_folder / "status.json")
     metrics = read_object(run_folder / "metrics.json")
+    config = read_settings(run_folder / "config.yaml")
     records = read_records(run_folder / FILE)
     seconds = stage_seconds(status)
     phases = scores.phases_of(records, seconds)
+    unfinished = [name for name, value in seconds.items() if value is None]
+    drawing = drawn.drawn_phases(records, phases)
     sample_stages, samples = pictures.sample_rows(run_folder, seconds)
     return {
         "title": run_folder.resolve().name,
+        "styles": source("style.css") + source("page.css"),
         "status": status,
         "stage_seconds": seconds,
-        "headline": scores.headline(metrics),
+        "foreign": concept_card.foreign_to_backbone(config, data_root),
+        "card": concept_card.concept_card(
+            read_object(run_folder / "concept" / "concept.json"), config, data_root
+        ),
+        "table": scores.score_table(metrics, records, phases, unfinished),
+        "losses": scores.loss_table(metrics),
         "remarks": scores.remarks(metrics),
         "phases": phases,
-        "by_phase": scores.by_phase(records, phases),
+        "drawn": drawn.drawn_sections(run_folder, records, drawing),
+        "drawn_phases": drawing,
+        "meaning": scores.meaning,
         "curves": curves.loss_curves(run_folder),
         "curve_width": curves.WIDTH,
         "curve_height": curves.HEIGHT,
         "sample_stages": sample_stages,
         "samples": samples,
-        "concept": read_object(run_folder / "concept" / "concept.json"),
         "command": command(status),
         "config": read_text(run_folder / "config.yaml"),
         **_answers(records, phases, data_root),

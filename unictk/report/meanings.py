@@ -1,4 +1,4 @@
-"""What each metric means, in a few words for the report."""
+"""What each metric means, in a few words for the report, and the order in which people ask for them."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ MEANING = {
     "unifybench/rec_hard": "says no to look-alikes",
     "unifybench/vqa": "questions answerable only from the image: exact match",
     "unifybench/vqa_bleu": "the same questions: character BLEU",
+    "unifybench/vqa_judge": "the same questions: a judge's 0, 0.5 or 1",
     "unifybench/text_qa": "facts asked in words never trained: exact match",
     "unifybench/text_qa_bleu": "the same facts: character BLEU",
+    "unifybench/text_qa_judge": "the same facts: a judge's 0, 0.5 or 1",
     "unifybench/choice": "multiple choice: right letter",
+    "unifybench/concept_attributes": "the concept's looks are drawn right",
+    "unifybench/concept_all": "all of the concept's looks are drawn right",
+    "unifybench/knowledge": "a fact the prompt only implies is drawn",
+    "unifybench/knowledge_looks": "the looks in those pictures",
+    "unifybench/knowledge_replay": "the same after recalling the fact first",
+    "unifybench/knowledge_replay_looks": "the looks in those pictures",
     "unifybench/clip_i": "generated pictures against real ones",
     "unifybench/clip_t": "generated pictures against their prompt",
-    "unifybench/dino": "the same by DINO",
-    "unifybench/vqa_judge": "the same questions: a judge's 0, 0.5 or 1",
-    "unifybench/text_qa_judge": "the same facts: a judge's 0, 0.5 or 1",
-    "unifybench/concept_all": "all of the concept's looks are drawn right",
-    "unifybench/knowledge_looks": "the looks in those pictures",
-    "unifybench/knowledge_replay_looks": "the looks in those pictures",
+    "unifybench/dino": "generated pictures against real ones, by DINO",
     "unifybench/face": "face similarity; a picture without a face counts 0",
     "unifybench/face_detected": "share of pictures with a face",
-    "unifybench/concept_attributes": "the concept's looks are drawn right",
-    "unifybench/knowledge": "a fact the prompt only implies is drawn",
-    "unifybench/knowledge_replay": "the same after recalling the fact first",
     "sprites/tokenizer": "attributes read from reconstructions: what drawing can reach",
     "sprites/tokenizer_two": "the same, two characters",
     "sprites/qa": "questions for an attribute: exact match",

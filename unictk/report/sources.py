@@ -29,6 +29,24 @@ def read_object(path: Path) -> dict[str, Any]:
     return found
 
 
+def read_settings(path: Path) -> dict[str, Any]:
+    """The mapping in a run's ``config.yaml``; empty when there is no file.
+
+    Raises:
+        DataError: the file is no YAML mapping.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        found = yaml.load(read_text(path), Loader=loader)
+    except yaml.YAMLError as error:
+        raise DataError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
+    if found is not None and not isinstance(found, dict):
+        raise DataError(f"{path}: holds {type(found).__name__}; expected a YAML mapping")
+    return found or {}
+
+
 def read_text(path: Path) -> str:
     """The file's text; empty when there is no file."""
     return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
@@ -47,14 +65,23 @@ def in_order(names: Iterable[str], first: Iterable[str] = ()) -> list[str]:
 
 
 def stage_seconds(status: dict[str, Any]) -> dict[str, float | None]:
-    """Seconds of each stage in ``status.json``, in order; None for one that has not finished."""
+    """Seconds of each stage in ``status.json``, in order; None for one that has not finished.
+
+    Raises:
+        DataError: stages are not recorded as runs do.
+    """
     stages = status.get("stages")
     if not isinstance(stages, dict):
         return {}
-    return {
-        str(name): float(stage["seconds"]) if stage.get("state") == "done" else None
-        for name, stage in stages.items()
-    }
+    try:
+        return {
+            str(name): float(stage["seconds"]) if stage.get("state") == "done" else None
+            for name, stage in stages.items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            'status.json: a stage is not recorded; expected {"state": "done", "seconds": 1.5}'
+        ) from error
 
 
 def command(status: dict[str, Any]) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 
 from unictk.chance import seed_of
@@ -22,6 +22,7 @@ from unictk.sprites.splits import (
     concept_identity,
     hard_negatives,
     identities_of,
+    part_of,
     part_of_seed,
     stagings_of,
 )
@@ -30,6 +31,9 @@ PHOTOS = 10
 TEST_PHOTOS = 8
 LOOK_ALIKES = 20
 STRANGERS = 32
+
+MORE_LOOK_ALIKES, MORE_STRANGERS = 10, 8
+"""Further pictures of others for each time that an examination is longer than the usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,16 @@ class ConceptAlbum:
     test_photos: tuple[Scene, ...]
     look_alikes: tuple[Scene, ...]
     strangers: tuple[Scene, ...]
+    test_look_alikes: tuple[Scene, ...] = ()
+    test_strangers: tuple[Scene, ...] = ()
 
 
-def concept_album(seed: int) -> ConceptAlbum:
-    """The pictures of concept ``seed``: equal seeds give equal albums."""
+def concept_album(seed: int, exam: int = 1) -> ConceptAlbum:
+    """The pictures of concept ``seed``: equal seeds give equal albums.
+
+    ``exam`` times as many test photos as usual; the further ones, and further look-alikes and strangers
+    that are never taught, come after the usual ones and change none of them.
+    """
     chance = random.Random(seed_of("sprite album", seed))
     part, identity = part_of_seed(seed), concept_identity(seed)
     allowed = allowed_stagings(seed)
@@ -63,12 +73,33 @@ def concept_album(seed: int) -> ConceptAlbum:
     barred = {identity, *alike}
     drawn = chance.sample(identities_of(part), STRANGERS + len(barred))
     others = [one for one in drawn if one not in barred][:STRANGERS]
-    return ConceptAlbum(
+    usual = ConceptAlbum(
         photos=_scenes(photos, [identity]),
         closer=_scenes([_closer(photo, allowed, tests) for photo in photos], [identity]),
         test_photos=_scenes(tests, [identity]),
         look_alikes=_scenes([*photos, *beside], alike),
         strangers=_scenes(chance.sample(allowed, STRANGERS), others),
+    )
+    return usual if exam == 1 else _examined_longer(usual, exam - 1, chance, fresh, identity)
+
+
+def _examined_longer(
+    usual: ConceptAlbum, more: int, chance: random.Random, fresh: list[Staging], identity: Identity
+) -> ConceptAlbum:
+    """The same album with ``more`` times the usual test photos, and others beside them."""
+    closer = {(one.setting, one.characters) for one in usual.closer}
+    fresh[:] = [s for s in fresh if (s.setting, (s.of(identity),)) not in closer]
+    tests = _varied(fresh, more * TEST_PHOTOS)
+    alike = chance.sample(fresh, more * MORE_LOOK_ALIKES)
+    part = part_of(identity)
+    barred = {identity, *hard_negatives(identity), *(one.characters[0].identity for one in usual.strangers)}
+    drawn = chance.sample(identities_of(part), more * MORE_STRANGERS + len(barred))
+    others = [one for one in drawn if one not in barred][: more * MORE_STRANGERS]
+    return replace(
+        usual,
+        test_photos=usual.test_photos + _scenes(tests, [identity]),
+        test_look_alikes=_scenes(alike, hard_negatives(identity)),
+        test_strangers=_scenes(chance.sample(fresh, more * MORE_STRANGERS), others),
     )
 
 

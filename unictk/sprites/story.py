@@ -89,13 +89,54 @@ TOLD: dict[Phrasing, Phrases] = {
         "food": ("What does {name} eat?", "Which food does {name} eat?", "{name} eats what?"),
     },
     "evaluation": {
-        "accessory": ("Which thing belongs to {name}?", "What is the thing that {name} owns?"),
+        "accessory": (
+            "Which thing belongs to {name}?",
+            "What is the thing that {name} owns?",
+            "What belongs to {name}?",
+            "The thing that {name} owns is what?",
+            "The thing that belongs to {name} is what?",
+            "What thing does {name} own?",
+            "{name} owns what?",
+            "Which thing is it that {name} owns?",
+            "{name} owns which thing?",
+            "Which is the thing of {name}?",
+        ),
         "item": (
             "The {thing} that {name} owns is what colour?",
             "What is the colour of the {thing} of {name}?",
+            "What colour is the {thing} that belongs to {name}?",
+            "The {thing} that belongs to {name} is what colour?",
+            "The colour of the {thing} of {name} is what?",
+            "Which colour is the {thing} of {name}?",
+            "{name} owns a {thing} of which colour?",
+            "Which colour is the {thing} that {name} owns?",
+            "The {thing} of {name} is of what colour?",
+            "Of what colour is the {thing} of {name}?",
         ),
-        "home": ("What place is the home of {name}?", "Which place does {name} live in?"),
-        "food": ("What food does {name} eat?", "The food that {name} eats is what?"),
+        "home": (
+            "What place is the home of {name}?",
+            "Which place does {name} live in?",
+            "What is the home of {name}?",
+            "In which place is the home of {name}?",
+            "What is the place that is the home of {name}?",
+            "The home of {name} is where?",
+            "Which place is the home of {name}?",
+            "In what place does {name} live?",
+            "The home of {name} is in which place?",
+            "What place does {name} live in?",
+        ),
+        "food": (
+            "What food does {name} eat?",
+            "The food that {name} eats is what?",
+            "What is the food that {name} eats?",
+            "What is the food of {name}?",
+            "{name} eats which food?",
+            "Which is the food that {name} eats?",
+            "What food is it that {name} eats?",
+            "The food of {name} is what?",
+            "What is it that {name} eats?",
+            "{name} eats what food?",
+        ),
     },
 }
 """About the facts, asked without a picture."""
@@ -172,13 +213,13 @@ def about_picture(name: str, scene: Scene, phrasing: Phrasing, turn: int = 0) ->
     return found
 
 
-def about_facts(name: str, facts: Facts, phrasing: Phrasing) -> list[Exchange]:
-    """Questions about the facts in all phrasings of training or of evaluation."""
+def about_facts(name: str, facts: Facts, phrasing: Phrasing, most: int | None = None) -> list[Exchange]:
+    """Questions about the facts in all phrasings of training or of evaluation, or ``most`` a kind."""
     values = asdict(facts)
     return [
         (ask.format(name=name, thing=facts.accessory), values[kind])
         for kind, phrases in TOLD[phrasing].items()
-        for ask in phrases
+        for ask in phrases[:most]
     ]
 
 

@@ -65,7 +65,9 @@ class Drawings:
 def judged(judge: Judge, items: Sequence[Item], drawn: Sequence[GeneratedImage]) -> list[Verdict]:
     """The judge's verdicts on what was drawn."""
     pairs = zip(items, drawn, strict=True)
-    return judge.judge([JudgeRequest(item.question, one.pixels, "", item.points) for item, one in pairs])
+    return judge.judge(
+        [JudgeRequest(item.question, one.pixels, "", item.points, codes=one.codes) for item, one in pairs]
+    )
 
 
 def verdict_text(verdict: Verdict) -> str:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import random
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unictk.benchmarks.sprites.claims import Claim, claims
 from unictk.benchmarks.sprites.drawing import ORACLE, detail, judged, to_draw
 from unictk.benchmarks.sprites.items import PHRASING, WORLD, Asking, Item, Scale, made, many
 from unictk.benchmarks.work import Scores
 from unictk.chance import seed_of
 from unictk.concepts.tokens import ConceptTokens
+from unictk.judges.closed import probabilities
 from unictk.metrics.answers import normalise
 from unictk.samples import GeneratedImage, Request, Text
 from unictk.sprites.grammar.categories import categories, fits
+from unictk.sprites.grammar.claims import Claim, claims
 from unictk.sprites.grammar.descriptions import prompt
 from unictk.sprites.grammar.selfplay import parse_proposal, proposal, proposer_question
 from unictk.sprites.grammar.verdicts import BEST, judge_question, parse_verdict, score_of
@@ -111,25 +111,21 @@ class Judgements:
 
     def _asked(self, items: Sequence[Item], drawn: Sequence[GeneratedImage]) -> list[float]:
         """Mean probability that the points of each picture are right."""
-        by_options: dict[tuple[str, ...], list[tuple[int, Claim]]] = defaultdict(list)
-        for number, item in enumerate(items):
-            for claim in claims(item.points):
-                by_options[claim.options].append((number, claim))
+        asked = [
+            (number, claim) for number, item in enumerate(items) for claim in claims(item.points, PHRASING)
+        ]
+        found = probabilities(
+            self.asking.backbone,
+            [(self._closed(items[number], drawn[number], claim), claim.options) for number, claim in asked],
+        )
         chances: list[list[float]] = [[] for _ in items]
-        for options, asked in by_options.items():
-            requests = [
-                self.asking.request(
-                    items[number],
-                    drawn[number].as_segment(key="/".join(items[number].key)),
-                    Text(claim.question),
-                    about=claim.point,
-                )
-                for number, claim in asked
-            ]
-            shares = self.asking.backbone.choose(requests, options).softmax(-1)
-            for (number, claim), share in zip(asked, shares, strict=True):
-                chances[number].append(float(share[options.index(claim.right)]))
-        return [sum(found) / len(found) for found in chances]
+        for (number, claim), options in zip(asked, found, strict=True):
+            chances[number].append(options[claim.right])
+        return [sum(right) / len(right) for right in chances]
+
+    def _closed(self, item: Item, drawn: GeneratedImage, claim: Claim) -> Request:
+        segments = drawn.as_segment(key="/".join(item.key)), Text(claim.question)
+        return self.asking.request(item, *segments, about=claim.point)
 
     def scores(self, items: Sequence[Item], answers: Sequence[str]) -> list[Scores]:
         """Scores from 0 to 1 of the verdict, of the points asked, and of the oracle; agreement on points.

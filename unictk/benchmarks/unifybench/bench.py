@@ -50,7 +50,7 @@ class UnifyBench:
     ) -> None:
         self.max_new_tokens = max_new_tokens
         self.batch_size = batch_size
-        self.pictures = pictures or Plan()
+        self.pictures = Plan() if pictures is None else pictures
         self.similarities = [one for one in (similarities or {}).values() if one is not None]
 
     def evaluate(
@@ -108,7 +108,7 @@ class UnifyBench:
         return unanswered(NAME, [*questions(data), *self._planned(data, phase, seeing)], phase, done)
 
     def _planned(self, data: ConceptData, phase: str, judge: Judge | None) -> list[Picture]:
-        if not (self.pictures.looks or self.pictures.knowledge):
+        if not self.pictures:
             return []
         truth = read_truth(data.root)
         if isinstance(judge, OracleJudge) and truth is None:

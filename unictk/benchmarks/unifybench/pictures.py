@@ -1,8 +1,8 @@
 """Pictures of a concept, drawn and scored: its looks, what only its facts tell, and similarity to photos.
 
 Knowledge-driven prompts (UniCTokens, section 4) need a fact that no photo shows: "wearing its hat". They are
-drawn as they stand, and once more after *replay*: the model first rewrites the prompt with what it knows of
-the concept (OmniPersona found that this about doubles knowledge-driven scores).
+drawn as they stand, and once more after knowledge replay (:mod:`unictk.concepts.replay`). DreamBooth's
+prompts put the concept into scenes; no judge scores them, only similarities do.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from annotated_types import Ge
 from torch import Tensor
 
 from unictk.backbones.base import Backbone
+from unictk.benchmarks.unifybench.dreambooth import dreambooth_prompts
 from unictk.benchmarks.work import Scores
 from unictk.chance import seed_of
 from unictk.concepts import prompts
+from unictk.concepts.replay import Wanted, replayed
 from unictk.judges.base import Judge, JudgeRequest, Verdict
 from unictk.samples import GeneratedImage, Request, Sampling, Text
 from unictk.sprites.truth import Expected, Truth
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from unictk.datamodules.concept_data import ConceptData
 
 LOOKS, KNOWLEDGE, REPLAY = "concept_attributes", "knowledge", "knowledge_replay"
+DREAMBOOTH = "dreambooth"
+"""Begins the metrics of DreamBooth's prompts: ``dreambooth_clip_t`` and so on."""
+
 DRAWN = "drawn"
 """Folder of the pictures in a run folder; their keys begin with it."""
 
@@ -47,7 +52,8 @@ class Similarity(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many pictures are drawn: of the concept alone, and of each knowledge-driven prompt.
+    """How many pictures are drawn: of the concept alone, of each knowledge-driven prompt, and of each of
+    DreamBooth's.
 
     ``replay``: knowledge-driven prompts once more, after the model has put its facts into them.
     """
@@ -55,6 +61,10 @@ class Plan:
     looks: Annotated[int, Ge(0)] = 0
     knowledge: Annotated[int, Ge(0)] = 0
     replay: bool = True
+    dreambooth: Annotated[int, Ge(0)] = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.looks or self.knowledge or self.dreambooth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,11 @@ class Picture:
     question: str
     reference: str
     expected: Expected | None
+
+    @property
+    def of_dreambooth(self) -> bool:
+        """Whether its prompt is one of DreamBooth's, which no judge scores."""
+        return self.metric.startswith(f"{DREAMBOOTH}_")
 
 
 def planned(
@@ -82,21 +97,29 @@ def planned(
     Knowledge needs a judge. Without one a picture of the concept counts for what the first similarity says.
     """
     told = data.conditions.knowledge if judge else ()
-    mine = [LOOKS] if judge else [similarities[0].metrics[0]] if similarities else []
-    wanted = [(metric, data.conditions.identity, plan.looks) for metric in mine]
+    first = similarities[0].metrics[0] if similarities else None
+    mine = [LOOKS] if judge else [first] if first else []
+    wanted = [(metric, 0, data.conditions.identity, plan.looks) for metric in mine]
     for metric in (KNOWLEDGE, REPLAY) if plan.replay else (KNOWLEDGE,):
-        wanted += [(metric, prompt, plan.knowledge) for prompt in told]
+        wanted += [(metric, place, prompt, plan.knowledge) for place, prompt in enumerate(told)]
     found = []
-    for metric, prompt, count in wanted:
-        place = told.index(prompt) if prompt in told else 0
+    for metric, place, prompt, count in wanted:
         expected = truth.expected(prompt) if truth else None
         points = ", ".join(expected.asked.points()) if expected else ""
         reference = f"{judge.name}: {points}" if judge else ""
-        for number in range(count):
-            name = f"{place:02d}-{number:03d}"
+        for name in _names(place, count):
             key = f"{DRAWN}/{phase}/{metric}/{name}.png"
             found.append(Picture(metric, name, key, prompt, reference, expected))
+    if first and plan.dreambooth:
+        for place, prompt in enumerate(dreambooth_prompts(data)):
+            for name in _names(place, plan.dreambooth):
+                key = f"{DRAWN}/{phase}/{DREAMBOOTH}/{name}.png"
+                found.append(Picture(f"{DREAMBOOTH}_{first}", name, key, prompt, "", None))
     return found
+
+
+def _names(place: int, count: int) -> list[str]:
+    return [f"{place:02d}-{number:03d}" for number in range(count)]
 
 
 @dataclass(slots=True)
@@ -134,24 +157,14 @@ class Pictures:
         return [_scores(item, json.loads(answer)) for item, answer in zip(items, answers, strict=True)]
 
     def _replayed(self, items: Sequence[Picture]) -> list[str]:
-        """The prompts to draw; those of replay as the model rewrites them, if it still names the concept."""
-        again = [item for item in items if item.metric == REPLAY]
-        if not again:
-            return [item.question for item in items]
-        requests = [
-            Request(
-                Text(prompts.ask(self.concept, prompts.rewriting(item.question))),
-                key=f"rewrite/{item.item_id}",
-                seed=self._seed(item, "rewrite"),
-                sampling=self.sampling,
-            )
-            for item in again
+        """The prompts to draw; those of replay as the model rewrites them."""
+        wanted = [
+            Wanted(item.question, f"rewrite/{item.item_id}", self._seed(item, "rewrite"))
+            for item in items
+            if item.metric == REPLAY
         ]
-        said = iter(self.backbone.generate_text(requests))
-        return [self._named(item, next(said)) if item.metric == REPLAY else item.question for item in items]
-
-    def _named(self, item: Picture, said: str) -> str:
-        return said.strip() if str(self.concept) in said else item.question
+        said = iter(replayed(self.backbone, [self.concept], wanted, self.sampling))
+        return [next(said) if item.metric == REPLAY else item.question for item in items]
 
     def _request(self, item: Picture, prompt: str) -> Request:
         return Request(
@@ -172,22 +185,23 @@ class Pictures:
             drawn.as_pil().save(place)
 
     def _judged(self, items: Sequence[Picture], drawn: Sequence[GeneratedImage]) -> list[Verdict | None]:
+        """A verdict on each picture that has something to be judged by."""
         if self.judge is None:
             return [None] * len(items)
         about = " ".join([self.data.description, *self.data.facts])
-        return list(
-            self.judge.judge(
-                [
-                    JudgeRequest(
-                        item.question,
-                        one.pixels,
-                        expected=item.expected.asked if item.expected else None,
-                        about=about,
-                    )
-                    for item, one in zip(items, drawn, strict=True)
-                ]
+        asked = [
+            JudgeRequest(
+                item.question,
+                one.pixels,
+                expected=item.expected.asked if item.expected else None,
+                about=about,
+                codes=one.codes,
             )
-        )
+            for item, one in zip(items, drawn, strict=True)
+            if not item.of_dreambooth
+        ]
+        verdicts = iter(self.judge.judge(asked) if asked else ())
+        return [None if item.of_dreambooth else next(verdicts) for item in items]
 
     def _similar(self, items: Sequence[Picture], drawn: Sequence[GeneratedImage]) -> list[Scores]:
         noun = self.data.class_noun
@@ -201,6 +215,8 @@ class Pictures:
 
 
 def _scores(item: Picture, found: Mapping[str, Any]) -> Scores:
+    if item.of_dreambooth:
+        return {f"{DREAMBOOTH}_{name}": value for name, value in found["similar"].items()}
     scores: Scores = {} if item.metric in (KNOWLEDGE, REPLAY) else dict(found["similar"])
     verdict = Verdict(**found["verdict"]) if found["verdict"] else None
     if verdict is None or verdict.score is None:

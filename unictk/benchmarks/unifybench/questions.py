@@ -78,8 +78,9 @@ class Questions:
     _grades: dict[AnswerRequest, float | None] = field(default_factory=dict)
 
     def ask(self, items: Sequence[Question]) -> list[str]:
-        """The backbone's answers."""
-        return self.backbone.generate_text([self._request(item) for item in items])
+        """The backbone's answers, with the concept's own name wherever they mean it."""
+        said = self.backbone.generate_text([self._request(item) for item in items])
+        return [prompts.heard(one, self.concept) for one in said]
 
     def _request(self, item: Question) -> Request:
         if item.picture is None:

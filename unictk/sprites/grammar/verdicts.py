@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from unictk.sprites.asked import ATTRIBUTES, SETTING, Asked
@@ -113,11 +113,16 @@ def parse_verdict(text: str) -> Verdict | None:
 
 def critique(asked: Asked, each: Mapping[str, bool]) -> str:
     """``Wrong: the colour should be red, the accessory should not be hat.``, or that nothing is wrong."""
-    wrong = [
-        f"the {point.label} should {'not ' * point.refused}be {point.value}"
-        for point in _points(asked)
-        if not each[point.name]
-    ]
+    return criticism([(point.words, each[point.name]) for point in _points(asked)])
+
+
+def criticism(points: Sequence[tuple[str, bool]]) -> str:
+    """The critique of points in words, each with whether it is right; see :func:`critique`."""
+    wrong = []
+    for words, right in points:
+        label, value = words.removeprefix("not ").split(": ")
+        if not right:
+            wrong.append(f"the {label} should {'not ' * words.startswith('not ')}be {value}")
     return f"Wrong: {', '.join(wrong)}." if wrong else "Nothing is wrong."
 
 

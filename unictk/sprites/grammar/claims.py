@@ -1,14 +1,13 @@
-"""A prompt taken apart into questions about its picture: the judge that asks one point after the other."""
+"""A prompt taken apart into closed questions about its picture, one a point."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from unictk.benchmarks.sprites.items import PHRASING
 from unictk.sprites.asked import ATTRIBUTES, SETTING, Asked
 from unictk.sprites.grammar.descriptions import BETWEEN
-from unictk.sprites.grammar.phrases import NUMBERS, sentence
+from unictk.sprites.grammar.phrases import NUMBERS, Phrasing, sentence
 from unictk.sprites.grammar.predicates import stated
 from unictk.sprites.grammar.questions import HOW_MANY, TRUE, yes
 
@@ -26,25 +25,29 @@ class Claim:
     right: str
 
 
-def claims(asked: Asked) -> list[Claim]:
+def claims(asked: Asked, phrasing: Phrasing) -> list[Claim]:
     """A question a point, in the order of :meth:`Asked.points`."""
-    return [Claim(point, *rest) for point, rest in zip(asked.points(), _questions(asked), strict=True)]
+    questions = _questions(asked, phrasing)
+    return [Claim(point, *rest) for point, rest in zip(asked.points(), questions, strict=True)]
 
 
-def _questions(asked: Asked) -> Iterator[tuple[str, tuple[str, ...], str]]:
+def _questions(asked: Asked, phrasing: Phrasing) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    def claim(words: str, truth: bool = True) -> tuple[str, tuple[str, ...], str]:
+        return sentence(TRUE.of(phrasing)[0].format(say=words, ask=words)), CLOSED, yes(truth)
+
     if asked.setting is not None:
-        yield _true(stated("setting", asked.setting, ""))
+        yield claim(stated("setting", asked.setting, ""))
     for who in asked.characters:
         for name in (one for one in ATTRIBUTES if one in who):
-            yield _true(stated(name, who[name], called(who, name), who.get("accessory", "")))
+            yield claim(stated(name, who[name], called(who, name), who.get("accessory", "")))
     for name, one, other in asked.relations:
         names = [called(asked.characters[at], "") for at in (one, other)]
-        yield _true(f"{names[0]} is {BETWEEN[name][0]} {names[1]}")
+        yield claim(f"{names[0]} is {BETWEEN[name][0]} {names[1]}")
     if asked.count is not None:
-        yield HOW_MANY.of(PHRASING)[0], NUMBERS, NUMBERS[asked.count]
+        yield HOW_MANY.of(phrasing)[0], NUMBERS, NUMBERS[asked.count]
     for index, name, value in asked.refused:
         whose = called(asked.characters[index], name) if index != SETTING else ""
-        yield _true(stated(name, value, whose), False)
+        yield claim(stated(name, value, whose), False)
 
 
 def called(who: Mapping[str, str], hidden: str) -> str:
@@ -52,7 +55,3 @@ def called(who: Mapping[str, str], hidden: str) -> str:
     told = {name: word for name, word in who.items() if name != hidden}
     noun = told.get("shape", "character")
     return f"the {told['colour']} {noun}" if "colour" in told else f"the {noun}"
-
-
-def _true(claim: str, truth: bool = True) -> tuple[str, tuple[str, ...], str]:
-    return sentence(TRUE.of(PHRASING)[0].format(say=claim, ask=claim)), CLOSED, yes(truth)
