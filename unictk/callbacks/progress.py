@@ -32,9 +32,11 @@ class ProgressBar(LightningProgressBar):
         """Show progress."""
         self._enabled = True
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Open the stage's bar."""
-        if not self._enabled:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Open the stage's bar with the first batch: an evaluation before it takes none of its time."""
+        if not self._enabled or self._meter is not None:
             return
         steps = trainer.estimated_stepping_batches
         total = int(steps) if math.isfinite(steps) and steps > 0 else None
