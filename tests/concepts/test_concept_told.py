@@ -40,7 +40,7 @@ def test_what_is_told_stands_where_the_definition_would():
 def test_its_word_is_understood_as_its_name():
     concept = told("Mika")
     assert heard("Mika, mikado and Mikas; not <Mika>.", concept) == "<bo>, mikado and Mikas; not <Mika>."
-    assert heard("the bo of <bo>", told()) == "the <bo> of <bo>"
+    assert heard("the bo of <bo>, a turbo", told()) == "the <bo> of <bo>, a turbo"
     assert heard(spoken("<bo> and <bo>", concept), concept) == "<bo> and <bo>"
     tokens = make_concept()
     assert spoken("<bo> and bo", tokens) == heard("<bo> and bo", tokens) == "<bo> and bo"
