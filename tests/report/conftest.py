@@ -1,7 +1,6 @@
 """A run folder made by hand, and a browser to look at its report."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from browser import chromium as find_chromium
 from devtools import Browser
 from PIL import Image as PILImage
 
@@ -148,13 +148,8 @@ def data_root(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The browser's path. Its absence skips, unless CI or UNICTK_BROWSER says that it must be there."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found:
-        return found
-    if os.environ.get("CI") or os.environ.get("UNICTK_BROWSER"):
-        pytest.fail("no chromium on PATH, and CI or UNICTK_BROWSER is set: install it for the report's tests")
-    pytest.skip("no chromium on PATH")
+    """The browser's path."""
+    return find_chromium()
 
 
 Browse = Callable[..., str]
