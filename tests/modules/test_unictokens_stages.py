@@ -136,7 +136,7 @@ def test_rows_start_where_known_characters_are_on_average(tmp_path: Path, data: 
     with pytest.raises(UserError, match="known characters have 7 rows for group generation; 8 are wanted"):
         make_stage("s2", backbone, more, data, generation=8, **known).begin()
     make_stage("s2", backbone, more, data, generation=3, **known).begin()
-    torch.testing.assert_close(more.rows().input[5:], table.mean(0)[[5, 6, 7]]), "shared ones come before"
+    torch.testing.assert_close(more.rows().input[5:], table.mean(0)[[5, 6, 7]])  # shared ones come before
 
 
 def test_random_rows_and_rows_from_photos_in_place_of_the_bridge(data: ConceptData) -> None:
