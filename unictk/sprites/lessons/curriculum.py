@@ -86,8 +86,8 @@ OPENING: Sequence[Rung] = (
 )
 """The first steps, a ladder of equality: a rung is begun when the one below is found or well under way.
 
-Beside everything else equality is hardly found at all. All rungs but the last are without pictures, and so are
-cheap."""
+Beside everything else equality is hardly found at all. All rungs but the last are without pictures, and so
+are cheap."""
 
 TURNS = (("words", "statements", "claims", "sketched", "rewriting"), ("comparing", "proposing", "reflecting"))
 """Of each of these groups a step has one kind, in turn; all the others are in every step."""
