@@ -52,6 +52,8 @@ class Image:
 
     ``codes`` (or latents) are what the model itself drew: they re-train exactly, so ``source`` is then
     not read. ``key`` names the picture independently of where it lies; it seeds the view's chance.
+    ``masked`` (cells,) bool says which cells of a target the model has to draw while it sees the others
+    (inpainting, for models that draw masked cells); None: as the layout's schedule has it.
     """
 
     source: ImageSource | None
@@ -59,6 +61,7 @@ class Image:
     view: View = View()
     codes: Tensor | None = None
     key: str = ""
+    masked: Tensor | None = None
 
 
 Segment = Text | Image

@@ -90,6 +90,11 @@ def rewriting(prompt: str) -> str:
     return f"Rewrite the prompt with the facts: {prompt}"
 
 
+def planning(prompt: str) -> str:
+    """Asks for the whole picture in words before it is drawn."""
+    return f"Describe the picture that this prompt asks for: {prompt}"
+
+
 def bridge_prompt(concept: ConceptTokens, human: bool) -> str:
     """What is drawn between stages 2 and 3 to find where a picture changes late."""
     place = "'s face in detail." if human else " in the middle of the photo."

@@ -16,14 +16,22 @@ from unictk.backbones.showo.masking import Schedule
 from unictk.backbones.showo.weights import fingerprint, load_language, write_published
 from unictk.concepts.known_rows import save_known
 from unictk.concepts.slots import KnownConcepts
-from unictk.datamodules.lessons import Lessons
+from unictk.datamodules.lessons import Late, Lessons
 from unictk.modules.pretraining import LanguagePretraining
 from unictk.pretraining.base import Precision
 from unictk.pretraining.files import halved
 from unictk.sprites.album_file import kept_album
 from unictk.sprites.coded import Album, Sizes, make_album
 from unictk.sprites.known import KNOWN
-from unictk.sprites.lessons.curriculum import OPENING, SHARES, TURNS, WEIGHTS, WRITERS
+from unictk.sprites.lessons.curriculum import (
+    LATE_SHARES,
+    LATE_TURNS,
+    OPENING,
+    SHARES,
+    TURNS,
+    WEIGHTS,
+    WRITERS,
+)
 from unictk.sprites.lessons.parts import ROWS
 
 FOLDER = "showo"
@@ -45,8 +53,9 @@ class LanguagePart:
             many times as long; 0: none.
         slots: known characters that are seated in a step.
         kept: known characters whose rows are written.
-        late: from this step on drawings are masked by ``late_schedule``: first a picture has to follow its
-            prompt, where the layout's own schedule shows next to nothing of it, then itself.
+        late: from this step on lessons have their late shares (``curriculum.LATE_SHARES``), and drawings
+            are masked by ``late_schedule``: first a picture has to follow its prompt, where the layout's own
+            schedule shows next to nothing of it, then itself.
         late_schedule: see ``late``.
         pictures: of each kind that the lessons are drawn from.
         lr: of Muon and AdamW.
@@ -59,12 +68,12 @@ class LanguagePart:
 
     def __init__(
         self,
-        steps: Annotated[int, Ge(1)] = 3600,
+        steps: Annotated[int, Ge(1)] = 4500,
         opening: Annotated[float, Ge(0)] = 1.0,
         slots: Annotated[int, Ge(2)] = 6,
         kept: Annotated[int, Ge(1)] = 20,
         late: Annotated[int, Ge(0)] = 2500,
-        late_schedule: Schedule = "cosine",
+        late_schedule: Schedule = "pow2",
         pictures: Sizes | None = None,
         lr: Annotated[float, Gt(0)] = 3e-3,
         table_lr: Annotated[float, Gt(0)] = 6e-3,
@@ -119,8 +128,7 @@ class LanguagePart:
             seed=seed,
             turns=TURNS,
             opening=[replace(rung, steps=round(self.opening * rung.steps)) for rung in OPENING],
-            late=showo.layout.with_schedule(self.late_schedule),
-            late_from=self.late,
+            late=Late(self.late, showo.layout.with_schedule(self.late_schedule), LATE_SHARES, LATE_TURNS),
         )
 
     def write(self, folder: Path) -> dict[str, float]:

@@ -44,9 +44,9 @@ class Coded:
     number: int
     readable: bool = True
 
-    def image(self, target: bool = False) -> Image:
-        """The picture as a segment."""
-        return Image(None, target=target, codes=self.codes, key=f"scene {self.number}")
+    def image(self, target: bool = False, masked: Tensor | None = None) -> Image:
+        """The picture as a segment; ``masked`` of a target: the cells to draw."""
+        return Image(None, target=target, codes=self.codes, key=f"scene {self.number}", masked=masked)
 
     def reading(self) -> Reading:
         """What a perfect reader sees."""

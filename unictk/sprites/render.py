@@ -74,6 +74,15 @@ def render(scene: Scene) -> np.ndarray:
     return canvas(scene).round().clip(0, 255).astype(np.uint8)
 
 
+def covered(scene: Scene, cells: int) -> np.ndarray:
+    """Which of (cells, cells) squares of the picture a character touches, or the square beside one."""
+    drawn = (canvas(scene) != background(scene.setting)).any(-1)
+    side = SIDE // cells
+    touched = np.pad(drawn.reshape(cells, side, cells, side).any((1, 3)), 1)
+    near = touched[:-2] | touched[1:-1] | touched[2:]
+    return near[:, :-2] | near[:, 1:-1] | near[:, 2:]
+
+
 def most_hidden(scene: Scene) -> float:
     """Largest share, over characters and over the parts that tell attributes, that later ones cover."""
     if len(scene.characters) == 1:

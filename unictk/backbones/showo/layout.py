@@ -78,7 +78,10 @@ class ShowoLayout:
         chance = None if sample.seed is None else generator("collate", sample.seed)
         droppable = not any(isinstance(s, Text) and s.target for s in sample)
         dropped = chance is not None and torch.rand((), generator=chance).item() < self.condition_dropout
-        masked = training_mask(self.cells, chance, SCHEDULES[self.schedule])
+        target = sample.segments[-1]
+        assert isinstance(target, Image)
+        if (masked := target.masked) is None:
+            masked = training_mask(self.cells, chance, SCHEDULES[self.schedule])
         return drawing_tape(
             sample.segments, self.codec, self.prompt_length, self.cells, masked, dropped and droppable
         )

@@ -9,6 +9,7 @@ import random
 from dataclasses import asdict
 
 from unictk.sprites.grammar import predicates
+from unictk.sprites.grammar.pairs import NOUNS
 from unictk.sprites.grammar.phrases import PLACES, STYLES, Phrases, Phrasing, article, describe, sentence
 from unictk.sprites.grammar.questions import (
     LOOKS,
@@ -81,6 +82,16 @@ HERE = Phrases(
     ("Is {name} here?",),
 )
 """Recognition."""
+
+SHARED = Phrases(
+    (
+        "Is it the same {noun} as of {name}?",
+        "Is the {noun} of the character the same as of {name}?",
+        "Does the picture show the {noun} of {name}?",
+    ),
+    ("Does the character have the {noun} of {name}?",),
+)
+"""Recognition, one attribute at a time."""
 
 
 def definition(
@@ -163,6 +174,14 @@ def looks_claim(
 def recognition(chance: random.Random, name: str, present: bool, phrasing: Phrasing) -> QA:
     """Whether somebody is in the picture."""
     return QA(HERE.pick(chance, phrasing).format(name=name), yes(present), "recognition")
+
+
+def shared(
+    chance: random.Random, name: str, who: Identity, seen: Identity, about: str, phrasing: Phrasing
+) -> QA:
+    """Whether the one character of the picture has an attribute of somebody."""
+    question = SHARED.pick(chance, phrasing).format(noun=NOUNS[about], name=name)
+    return QA(question, yes(getattr(who, about) == getattr(seen, about)), f"shared/{about}")
 
 
 def seen_question(chance: random.Random, scene: Scene, index: int, name: str, phrasing: Phrasing) -> QA:

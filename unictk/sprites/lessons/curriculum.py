@@ -15,13 +15,16 @@ WRITERS: Mapping[str, Writer] = {
     "drill": looking.drill,
     "caption": looking.captioning,
     "drawing": looking.drawing,
+    "inpainting": looking.inpainting,
     "recognition": personal.recognition,
     "telling_apart": personal.telling_apart,
+    "matching": personal.matching,
     "words": equality.words,
     "statements": equality.statements,
     "claims": equality.claims,
     "facts": personal.facts,
     "rewriting": personal.rewriting,
+    "planning": personal.planning,
     "drawing_known": personal.drawing_known,
     "drawing_defined": personal.drawing_defined,
     "comparing": looking.comparing,
@@ -92,6 +95,38 @@ are cheap."""
 TURNS = (("words", "statements", "claims", "sketched", "rewriting"), ("comparing", "proposing", "reflecting"))
 """Of each of these groups a step has one kind, in turn; all the others are in every step."""
 
+LATE_SHARES: Mapping[str, int] = {
+    "mixed": 5,
+    "told": 2,
+    "sketched": 4,
+    "drill": 6,
+    "caption": 3,
+    "drawing": 12,
+    "inpainting": 10,
+    "recognition": 4,
+    "telling_apart": 2,
+    "matching": 4,
+    "statements": 3,
+    "claims": 4,
+    "facts": 4,
+    "rewriting": 3,
+    "planning": 5,
+    "drawing_known": 4,
+    "drawing_defined": 2,
+    "comparing": 4,
+    "judging": 5,
+    "proposing": 4,
+    "reflecting": 3,
+}
+"""Samples of each kind in a late step: the look of characters, and what is built on equality."""
+
+LATE_TURNS = (
+    ("planning", "statements", "claims", "sketched", "rewriting"),
+    ("comparing", "proposing", "reflecting"),
+    ("telling_apart", "matching"),
+)
+"""As :data:`TURNS`, late."""
+
 WEIGHTS: Mapping[str, float] = {
     "mixed": 1.5,
     "told": 1.5,
@@ -99,13 +134,16 @@ WEIGHTS: Mapping[str, float] = {
     "drill": 2.0,
     "caption": 1.0,
     "drawing": 5.0,
+    "inpainting": 3.0,
     "recognition": 1.5,
     "telling_apart": 1.0,
+    "matching": 1.5,
     "words": 0.5,
     "statements": 1.0,
     "claims": 1.5,
     "facts": 1.5,
     "rewriting": 1.0,
+    "planning": 1.0,
     "drawing_known": 1.5,
     "drawing_defined": 1.0,
     "comparing": 1.5,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import torch
+
 from unictk.samples import Sample, Text
 from unictk.sprites.asked import Asked
 from unictk.sprites.coded import Album
@@ -20,6 +22,7 @@ from unictk.sprites.grammar.questions import (
     yes_no,
 )
 from unictk.sprites.lessons.parts import answered, any_of, detail, question
+from unictk.sprites.render import covered
 from unictk.sprites.scenes import Scene
 
 ROUNDS, CLAIMS = 10, 10
@@ -27,6 +30,9 @@ ROUNDS, CLAIMS = 10, 10
 
 SKETCHED = 4
 """Questions about one sketch."""
+
+SHOWN = 0.4
+"""Share of inpaintings that show some cells of the characters."""
 
 CAPTIONS = 0.4
 """Share of drawings whose prompt is the caption: where every word has its place, colours are found first."""
@@ -124,6 +130,23 @@ def comparing(chance: random.Random, album: Album, seated: tuple[int, ...]) -> S
     both = (one, other) if chance.random() < 0.5 else (other, one)
     asked = [pair_question(chance, both[0].scene, both[1].scene, "training") for _ in range(ROUNDS)]
     return answered(chance, [coded.image() for coded in both], asked)
+
+
+def inpainting(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
+    """A prompt, a picture without its characters, and the cells that are missing.
+
+    A character is a seventh of a picture and its eyes are two cells, so the mean loss of whole pictures is
+    mostly scenery; here nearly every cell has to follow the words.
+    """
+    coded = any_of(chance, album, 0.2)
+    text = canonical(coded.scene)
+    if chance.random() > CAPTIONS:
+        text, _ = prompt(chance, coded.scene, chance.choice(("dense", "medium")), "training")
+    missing = torch.from_numpy(covered(coded.scene, round(coded.codes.numel() ** 0.5))).flatten()
+    if chance.random() < SHOWN:
+        where = missing.nonzero().flatten().tolist()
+        missing[chance.sample(where, chance.randrange(len(where)))] = False
+    return Sample(Text(text), coded.image(target=True, masked=missing), seed=chance.getrandbits(62))
 
 
 def drawing(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:

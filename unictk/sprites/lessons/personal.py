@@ -5,22 +5,27 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from unictk.concepts import prompts
 from unictk.samples import Sample, Segment, Text
 from unictk.sprites.coded import Album, Coded
 from unictk.sprites.grammar import knowledge
+from unictk.sprites.grammar.descriptions import canonical, prompt
 from unictk.sprites.grammar.knowledge import NAMES
 from unictk.sprites.grammar.phrases import Phrasing
 from unictk.sprites.grammar.questions import QA
 from unictk.sprites.grammar.recall import named_prompt, recall
 from unictk.sprites.grammar.recall import rewriting as asked_to_rewrite
 from unictk.sprites.known import known_characters
-from unictk.sprites.lessons.parts import answered, defined, drawn, question
-from unictk.sprites.scenes import Identity
+from unictk.sprites.lessons.parts import answered, any_of, defined, detail, drawn, question
+from unictk.sprites.scenes import IDENTITY, Identity
 from unictk.sprites.splits import FOODS, Facts, Part, facts_of, identities_of, part_of
 from unictk.sprites.variants import look_alike
 
 PART: Part = "pretraining"
 TRAINING: Phrasing = "training"
+
+PLANS = 3
+"""Prompts in a lesson of planning."""
 
 REWRITTEN = 4
 """Prompts about one stranger in a lesson of rewriting."""
@@ -61,6 +66,65 @@ def telling_apart(chance: random.Random, album: Album, seated: tuple[int, ...]) 
         told = knowledge.definition(chance, name, words, None, TRAINING)
         asked.append(QA(f"{told}\n{one.question}", one.answer, one.kind))
     return answered(chance, [coded.image()], asked)
+
+
+def matching(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
+    """A picture and somebody, by tokens or in words: which attributes they share, then whether it is the one.
+
+    "Is it Bo?" is six comparisons in one answer; this teaches them one by one.
+    """
+    if chance.random() < 0.7:
+        slot = chance.randrange(len(seated))
+        who, name = known_characters()[seated[slot]].identity, f"<c{slot}>"
+        told = defined(chance, slot)
+        coded = chance.choice(
+            album.known[seated[slot]] if chance.random() < 0.4 else album.look_alikes[seated[slot]]
+        )
+    else:
+        coded, name = chance.choice(album.singles), chance.choice(NAMES)
+        shown = coded.scene.characters[0].identity
+        who = shown if chance.random() < 0.4 else look_alike(chance, shown)
+        told = knowledge.definition(chance, name, who, None, TRAINING)
+    seen = coded.scene.characters[0].identity
+    asked = [knowledge.shared(chance, name, who, seen, about, TRAINING) for about in IDENTITY]
+    chance.shuffle(asked)
+    if chance.random() < 0.5:
+        asked = asked[: chance.randint(2, 5)]
+    asked.append(knowledge.recognition(chance, name, who == seen, TRAINING))
+    first = QA(f"{told}\n{asked[0].question}", asked[0].answer, asked[0].kind)
+    return answered(chance, [coded.image()], [first, *asked[1:]])
+
+
+def planning(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
+    """Prompts, and the whole of a picture that fulfils each, in the words of the complete caption.
+
+    Some are about a known character or about a stranger who is defined first.
+    """
+    asked = []
+    for slot in chance.sample(range(len(seated)), PLANS):
+        draw = chance.random()
+        if draw < 0.4:
+            coded = any_of(chance, album, 0.3)
+            told, (text, _) = "", prompt(chance, coded.scene, detail(chance, coded.scene), TRAINING)
+        elif draw < 0.8:
+            told, name, who = f"{defined(chance, slot)}\n", f"<c{slot}>", seated[slot]
+            if chance.random() < 0.5:
+                coded = chance.choice(album.known[who])
+                text, _ = named_prompt(chance, coded.scene, 0, name, TRAINING)
+            else:
+                coded = chance.choice(album.own[who])
+                text = _needing(chance, coded, name, known_characters()[who].facts)
+        else:
+            coded, name = chance.choice(album.singles), chance.choice(NAMES)
+            facts = _fitting(chance, coded)
+            if facts is None or chance.random() < 0.4:
+                text, _ = named_prompt(chance, coded.scene, 0, name, TRAINING)
+            else:
+                text = _needing(chance, coded, name, facts)
+            who_is = coded.scene.characters[0].identity
+            told = f"{knowledge.definition(chance, name, who_is, facts, TRAINING)}\n"
+        asked.append(QA(f"{told}{prompts.planning(text)}", canonical(coded.scene), "plan"))
+    return answered(chance, [], asked)
 
 
 def facts(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
