@@ -92,7 +92,7 @@ def test_replay_asks_the_model_and_says_what_it_drew(monkeypatch, backbone, save
 
     monkeypatch.setattr(backbone, "generate_text", answer)
     told = {"saved": saved["one"], "prompt": "<sks> with its hat."}
-    replayed = generate(monkeypatch, backbone, tmp_path / "a", config(replay=True), **told)
+    replayed = generate(monkeypatch, backbone, tmp_path / "a", config(rewrite="replay"), **told)
     plain = generate(monkeypatch, backbone, tmp_path / "b", config(), **told)
     assert [text.rpartition("\n")[2] for text in asked] == [
         "Rewrite the prompt with the facts: <bo> with its hat."

@@ -102,18 +102,25 @@ class Sampling:
     """How answers and images are sampled. Defaults are UniCTokens' evaluation settings.
 
     ``guidance`` g combines logits as (1 + g) * conditional - g * unconditional; 0 turns it off.
+    ``guidance_schedule``: the same in every step (``constant``, as published), or none in the first half of
+    the steps and from there linearly up to g (``rising``), which costs a quarter less.
     ``temperature`` scales the noise of mask-predict re-masking (Show-o) or the logits (autoregressive).
-    ``text_temperature`` 0 is greedy. ``replay``: before it draws a prompt that somebody asks for, the model
-    rewrites it with what it knows of the concepts in it (:mod:`unictk.concepts.replay`); a benchmark that
-    measures drawing with and without decides for itself.
+    ``order``: which cells mask-predict keeps after a step: those it is surest of (``confidence``, MaskGIT),
+    or any (``random``). Where a prompt leaves open where something stands, the surest cells are those that
+    tell nothing of it, and the others are then drawn all at once and do not agree.
+    ``text_temperature`` 0 is greedy. ``rewrite``: what the model makes of a prompt that somebody asks for
+    before it draws it (:mod:`unictk.concepts.rewriting`); a benchmark that measures drawing with and without
+    decides for itself.
     """
 
     steps: Annotated[int, Ge(1)] = 50
     guidance: Annotated[float, Ge(0)] = 5.0
+    guidance_schedule: Literal["constant", "rising"] = "constant"
     temperature: Annotated[float, Ge(0)] = 1.0
+    order: Literal["confidence", "random"] = "confidence"
     max_new_tokens: Annotated[int, Ge(1)] = 100
     text_temperature: Annotated[float, Ge(0)] = 0.0
-    replay: bool = False
+    rewrite: Literal["none", "replay", "plan"] = "none"
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -17,6 +17,7 @@ from unictk.judges.oracle import OracleJudge
 from unictk.samples import GeneratedImage, Image, Request, Sampling, Text
 from unictk.sprites.asked import ATTRIBUTES, Asked
 from unictk.sprites.grammar.claims import claims
+from unictk.sprites.grammar.descriptions import canonical
 from unictk.sprites.grammar.predicates import VALUES
 from unictk.sprites.grammar.selfplay import proposal
 from unictk.sprites.grammar.verdicts import verdict_text
@@ -101,7 +102,9 @@ class Perfect(Constant):
         return [self.answer(request) for request in requests]
 
     def answer(self, request: Request) -> str:
-        item, _ = self.item(request)
+        item, about = self.item(request)
+        if about == "plan":
+            return canonical(fulfil(random.Random(request.seed), item.asked))
         if item.metric == "judge_parses":
             return verdict_text(item.asked, self.seen(request, item))
         if item.metric == "propose_parses":

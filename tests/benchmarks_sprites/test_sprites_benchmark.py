@@ -13,7 +13,13 @@ from unictk.benchmarks.sprites.totals import spearman, totals
 from unictk.judges.oracle import OracleJudge
 from unictk.sprites.oracle import read
 
-ZERO = {"generation_unreadable", "generation_unreadable_two", "reflection"}
+ZERO = {
+    "generation_unreadable",
+    "generation_unreadable_two",
+    "planned_unreadable",
+    "planned_unreadable_two",
+    "reflection",
+}
 """Metrics at 0 when everything is right; what a redrawn picture wins is tested by itself."""
 
 SPREAD = {"judge_score", "judge_truth", "judge_asked", "reflection_before"}
@@ -68,6 +74,7 @@ def test_a_perfect_backbone_scores_one_everywhere(bench):
     assert len(scores) > 45
     assert scores["tokenizer_psnr"] == 100
     assert scores["generation_unreadable"] == scores["generation_unreadable_two"] == 0
+    assert scores["planned_unreadable"] == scores["planned_unreadable_two"] == 0
     assert scores["reflection"] == pytest.approx(1 - scores["reflection_before"])
     assert scores["reflection"] > 0.3
     assert scores["judge_asked_spearman"] > 0.99  # the oracle's score is rounded down to tenths
@@ -87,6 +94,7 @@ def test_a_constant_backbone_scores_chance(bench):
         for name in (
             *("qa", "qa_two", "counting", "caption_exact", "caption_exact_two", "rewrite", "known_rewrite"),
             *("generation_attributes", "generation_all", "generation_all_two", "generation_relation"),
+            *("planned_attributes", "planned_all", "planned_said", "planned_said_two", "planned_known_drawn"),
             *("known_drawn", "known_knowledge", "tokenizer", "propose_parses", "propose_fits"),
             *(
                 "propose_distinct",

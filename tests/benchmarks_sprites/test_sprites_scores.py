@@ -1,6 +1,7 @@
 """Scores of hand-made answers."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -80,6 +81,29 @@ def test_one_character(subjects):
     assert list(lost.values()) == [0, 0, 1, 0]
     more = scores(subjects[0], heldout, Verdict(10.0, {"a": True}, "", "miscounted"))
     assert list(more.values()) == [1, 0, 0, 0]
+
+
+def test_a_plan_counts_for_what_it_says_and_what_is_drawn_of_it(subjects):
+    prompt = Asked("snow", ({"shape": "star", "colour": "red"},))
+    looks = "a big plain green star with blue feet, no ears and wide eyes, wearing nothing"
+    said = f"In the snow: {looks}, at the middle."
+    one, two = (item(f"planned_attributes{many}", prompt) for many in ("", "_two"))
+    verdict = asdict(Verdict(0.0, {"a": True, "b": False}))
+    found = subjects[2].scores([one], [json.dumps([said, verdict])])[0]
+    assert found == {
+        "planned_attributes": 0.5,
+        "planned_all": 0,
+        "planned_unreadable": 0,
+        "planned_said": pytest.approx(2 / 3),
+    }
+    lost = subjects[3].scores([two], [json.dumps(["a red star", verdict])])[0]
+    assert lost["planned_said_two"] == 0, "a plan that leaves something open is none"
+
+
+def test_planned_prompts_are_those_that_are_drawn_as_they_stand(subjects):
+    first, *_ = subjects[2].items
+    assert first.question == subjects[0].items[0].question
+    assert (first.metric, subjects[2].items[2].tags) == ("planned_attributes", ("planned_all_heldout",))
 
 
 def test_relations_are_counted_where_asked(subjects):

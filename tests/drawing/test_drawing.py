@@ -241,7 +241,7 @@ def test_a_replayed_prompt_is_drawn_as_the_model_rewrote_it_and_kept_beside_the_
     backbone = Rewrites(table=TABLE)
     prompts = ["<sks> wearing its hat.", "<bo> at home.", "a tree."]
     made = order(prompts, concepts=[somebody("bo")])
-    assert made.draw(backbone, Sampling(replay=True), 0, tmp_path, 4) == 6
+    assert made.draw(backbone, Sampling(rewrite="replay"), 0, tmp_path, 4) == 6
     assert backbone.asked == [
         "<bo> is <bo:0>.\nRewrite the prompt with the facts: <bo> wearing its hat.",
         "<bo> is <bo:0>.\nRewrite the prompt with the facts: <bo> at home.",
@@ -259,10 +259,10 @@ def test_a_replayed_prompt_is_drawn_as_the_model_rewrote_it_and_kept_beside_the_
 
 def test_what_was_rewritten_is_not_asked_again(tmp_path):
     made = order(["<bo> wearing its hat."], concepts=[somebody("bo")])
-    made.draw(Rewrites(table=TABLE), Sampling(replay=True), 0, tmp_path, 4)
+    made.draw(Rewrites(table=TABLE), Sampling(rewrite="replay"), 0, tmp_path, 4)
     (tmp_path / "0000-001.png").unlink()
     again = Rewrites(table={"its hat.": "<bo> in another mood"})
-    assert made.draw(again, Sampling(replay=True), 0, tmp_path, 4) == 1
+    assert made.draw(again, Sampling(rewrite="replay"), 0, tmp_path, 4) == 1
     assert again.asked == []
     assert again.read == ["<bo:0> <bo> wearing a red hat."]
 

@@ -18,7 +18,7 @@ from unictk.sprites.grammar import (
 )
 from unictk.sprites.grammar.categories import categories
 from unictk.sprites.grammar.descriptions import canonical, prompt, say
-from unictk.sprites.grammar.parse import parse
+from unictk.sprites.grammar.parse import parse, parse_scene
 from unictk.sprites.grammar.phrases import Phrases
 from unictk.sprites.scenes import Character, Identity, Scene, above, bigger, left_of
 from unictk.sprites.splits import facts_of, random_scene
@@ -256,3 +256,23 @@ def test_evaluation_uses_only_words_of_training(scenes):
     ]
     assert not words[1] - words[0]
     assert len(words[0]) < 300
+
+
+def test_a_complete_caption_tells_its_scene(scenes):
+    for scene in scenes:
+        found = parse_scene(canonical(scene))
+        assert found is not None
+        assert (found.setting, set(found.characters)) == (scene.setting, set(scene.characters))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A red star.",
+        "In the snow: a big plain green star with blue feet, no ears and wide eyes, at the middle.",
+        "a big plain green star with blue feet, no ears and wide eyes, wearing nothing, at the middle.",
+        "",
+    ],
+)
+def test_a_text_that_leaves_something_open_is_no_scene(text):
+    assert parse_scene(text) is None

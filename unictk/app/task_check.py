@@ -67,20 +67,22 @@ def benchmark_and_judge(plain: Mapping[str, Any]) -> None:
         raise UserError(f"benchmark.known: {str(known)!r} is not a file; expected rows of known characters")
 
 
-def replay_of_the_task(plain: Mapping[str, Any]) -> None:
-    """Raises UserError where ``sampling.replay`` would do nothing, or has no concept to know of."""
-    if not isinstance(plain.get("sampling"), Mapping) or plain["sampling"].get("replay") is not True:
+def rewriting_of_the_task(plain: Mapping[str, Any]) -> None:
+    """Raises UserError where ``sampling.rewrite`` would do nothing, or has no concept to know of."""
+    sampling = plain.get("sampling")
+    how = sampling.get("rewrite", "none") if isinstance(sampling, Mapping) else "none"
+    if how == "none":
         return
     task = _target(plain, "task")
     if task in (TRAIN, MEASURE, PRETRAIN, EVALUATE):
         name = task.rpartition(".")[2]
         raise UserError(
-            f"sampling.replay: true, but task={name} draws no prompt of yours; nearest: sampling=default "
-            "(benchmark.pictures.replay measures replay)"
+            f"sampling.rewrite: {how}, but task={name} draws no prompt of yours; nearest: "
+            "sampling.rewrite=none (benchmark.pictures.replay measures replay, benchmark=sprites plans)"
         )
-    if task == GENERATE and plain["task"].get("saved") is None:
+    if task == GENERATE and how == "replay" and plain["task"].get("saved") is None:
         raise UserError(
-            "sampling.replay: true, but no concept is given to know of; give task.saved=<concept folder>"
+            "sampling.rewrite: replay, but no concept is given to know of; give task.saved=<concept folder>"
         )
 
 

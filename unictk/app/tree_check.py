@@ -8,7 +8,7 @@ from typing import Any
 from unictk.app.path_checks import MISSING, PATH_CHECKS, output_folder, starting_rows
 from unictk.app.schema import targets_in
 from unictk.app.specs import Spec, branches, describe, fits, show, wrong_value
-from unictk.app.task_check import benchmark_and_judge, replay_of_the_task, stages_of_the_task
+from unictk.app.task_check import benchmark_and_judge, rewriting_of_the_task, stages_of_the_task
 from unictk.errors import UserError, nearest
 
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
@@ -45,7 +45,7 @@ class TreeCheck:
         starting_rows(plain["rows"])
         stages_of_the_task(plain)
         benchmark_and_judge(plain)
-        replay_of_the_task(plain)
+        rewriting_of_the_task(plain)
 
     def _value(self, key: str, value: Any, spec: Spec) -> None:
         if spec:

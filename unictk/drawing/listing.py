@@ -9,7 +9,7 @@ from pathlib import Path
 from unictk.app.folder import as_json, read_json, write_text
 from unictk.backbones.base import Backbone
 from unictk.chance import seed_of
-from unictk.concepts.replay import Wanted, replayed
+from unictk.concepts.rewriting import How, Wanted, rewritten
 from unictk.concepts.tokens import ConceptTokens
 from unictk.drawing.draw import seeds_of
 from unictk.drawing.layouts import Sheet
@@ -30,10 +30,11 @@ def rewrite_prompts(
     concepts: Sequence[ConceptTokens],
     asked: Mapping[str, str],
     sampling: Sampling,
+    how: How,
     seed: int,
     batch_size: int,
 ) -> dict[str, str]:
-    """Prompt -> the prompt after knowledge replay; once each, whatever the number of its pictures.
+    """Prompt -> the prompt as the model rewrites it; once each, whatever the number of its pictures.
 
     ``asked``: prompt as it was typed -> with its concepts by name.
     """
@@ -43,7 +44,7 @@ def rewrite_prompts(
     ]
     said: list[str] = []
     for first in range(0, len(wanted), batch_size):
-        said += replayed(backbone, concepts, wanted[first : first + batch_size], sampling)
+        said += rewritten(backbone, concepts, wanted[first : first + batch_size], sampling, how)
     return dict(zip(asked, said, strict=True))
 
 

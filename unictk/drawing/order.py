@@ -62,9 +62,10 @@ class Order:
             place.write_text(text + "\n", encoding="utf-8")
         listing = folder / LIST if self.tree.listed else folder.with_suffix(".json")
         rewritten = read_rewritten(listing)
-        if sampling.replay:
+        if sampling.rewrite != "none":
             new = {typed: plain for typed, plain in self.asked.items() if typed not in rewritten}
-            rewritten |= rewrite_prompts(backbone, self.concepts, new, sampling, seed, batch_size)
+            how = sampling.rewrite
+            rewritten |= rewrite_prompts(backbone, self.concepts, new, sampling, how, seed, batch_size)
         write_listing(listing, self.sheets, rewritten, sampling, seed)
         words = {
             typed: self.wording.drawn(rewritten.get(typed, plain)) for typed, plain in self.asked.items()

@@ -251,7 +251,7 @@ def test_case_27_guidance_formula() -> None:
     """cond = [1, 0], uncond = [0, 0], g = 5 -> [6, 0]: the head sees 6 * conditional state."""
     network = StubNetwork(codes=2, favourite=lambda cell: 0)
     network.states = lambda rows: torch.tensor([[1.0, 0.0], [0.0, 0.0]])[:, None].expand(2, 4, 2)  # type: ignore[assignment]
-    mask_predict(network, None, stub_vocabulary(2), canvas(True), 1, 5.0, 1.0)  # type: ignore[arg-type]
+    mask_predict(network, None, stub_vocabulary(2), canvas(True), Sampling(steps=1, guidance=5.0))  # type: ignore[arg-type]
     assert network.guided[0][0, 0].tolist() == [6.0, 0.0]
 
 
@@ -308,7 +308,11 @@ def test_case_26_overwhelming_logits_win_and_steps_are_counted(guidance: float, 
     for seed in (0, 1, 2):
         network = StubNetwork(8, favourite)
         grids = mask_predict(
-            network, None, stub_vocabulary(8), canvas(guidance > 0, (seed,)), 8, guidance, 1.0
+            network,
+            None,
+            stub_vocabulary(8),
+            canvas(guidance > 0, (seed,)),
+            Sampling(steps=8, guidance=guidance),
         )  # type: ignore[arg-type]
         assert grids[-1].tolist() == [[favourite(cell) for cell in range(4)]]
         assert network.calls == 8

@@ -308,15 +308,7 @@ class Showo(nn.Module):
 
     def _run(self, job: Job, n: int) -> list[list[GeneratedImage]]:
         settings = job.sampling
-        grids = mask_predict(
-            self.network,
-            self.concept_rows(),
-            self.vocabulary,
-            job.canvas,
-            settings.steps,
-            settings.guidance,
-            settings.temperature,
-        )
+        grids = mask_predict(self.network, self.concept_rows(), self.vocabulary, job.canvas, settings)
         kept = [grids[step] for step in milestones(settings.steps, n)]
         pixels = [decode(grid, self.image_tokenizer) for grid in kept]
         facts = {"steps": settings.steps, "guidance": settings.guidance, "temperature": settings.temperature}

@@ -82,6 +82,14 @@ def sampling_counts(steps: int, cells: int) -> list[int]:
     return counts
 
 
+def guidances(steps: int, guidance: float, schedule: Literal["constant", "rising"]) -> list[float]:
+    """Guidance per step; ``rising``: none in the first half, then linearly up to ``guidance`` in the last."""
+    if schedule == "constant":
+        return [guidance] * steps
+    first = steps // 2
+    return [guidance * max(0, step + 1 - first) / (steps - first) for step in range(steps)]
+
+
 def temperatures(steps: int, start: float) -> list[float]:
     """Noise temperature per step. It compounds, as published: each step multiplies by (1 - r)."""
     values, temperature = [], start

@@ -23,6 +23,7 @@ from unictk.backbones.showo.vocabulary import IGNORED, SPECIAL_TOKENS, Vocabular
 from unictk.concepts.published import to_virtual
 from unictk.concepts.tokens import ConceptTokens
 from unictk.errors import WeightsError
+from unictk.samples import Sampling
 
 SHARPER = 400.0
 """The golden sampling multiplies head weights and bias by this, so that drawing is taking the maximum."""
@@ -97,7 +98,8 @@ class Golden:
         head = self.network.phi.lm_head
         weight, bias = head.weight.data, head.bias.data
         head.weight.data, head.bias.data = weight * SHARPER, bias * SHARPER
-        grids = mask_predict(self.network, None, self.vocabulary, canvas, STEPS, guidance, 0.0)
+        sampling = Sampling(steps=STEPS, guidance=guidance, temperature=0.0)
+        grids = mask_predict(self.network, None, self.vocabulary, canvas, sampling)
         head.weight.data, head.bias.data = weight, bias
         return grids[-1]
 

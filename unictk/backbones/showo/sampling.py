@@ -15,10 +15,11 @@ from torch import Tensor
 
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.showo.keyvalues import Layers, Prefix, Recorder, gather
-from unictk.backbones.showo.masking import sampling_counts, temperatures
+from unictk.backbones.showo.masking import guidances, sampling_counts, temperatures
 from unictk.backbones.showo.network import ShowoNetwork
 from unictk.backbones.showo.vocabulary import Vocabulary, attention_allowed
 from unictk.chance import generator
+from unictk.samples import Sampling
 
 
 @dataclass(slots=True)
@@ -41,9 +42,7 @@ def mask_predict(
     rows: ConceptRows | None,
     vocabulary: Vocabulary,
     canvas: Canvas,
-    steps: int,
-    guidance: float,
-    temperature: float,
+    sampling: Sampling,
 ) -> list[Tensor]:
     """Sample image codes; every step's full grid is returned, the last one is the image.
 
@@ -51,23 +50,30 @@ def mask_predict(
     does not depend on its batch.
 
     Returns:
-        ``steps`` tensors (B, cells) of codes without offset.
+        ``sampling.steps`` tensors (B, cells) of codes without offset.
     """
+    steps = sampling.steps
+    guiding = guidances(steps, sampling.guidance, sampling.guidance_schedule)
     device = network.input_table.device
     prefix_layers = read_prompts(network, rows, vocabulary, canvas)
-    prefix, allowed = _attach_prompts(prefix_layers, canvas, vocabulary, guidance)
+    guided = _attach_prompts(prefix_layers, canvas, vocabulary, guided=any(guiding))
     batch = len(canvas.seeds)
+    plain = guided.first(batch)
     positions = torch.arange(canvas.start, canvas.start + canvas.cells + 2, device=device)
-    positions = positions.expand(len(allowed), -1)
     noise = [CellNoise(seed, canvas.cells, steps, device) for seed in canvas.seeds]
     tokens = torch.full((batch, canvas.cells), vocabulary.mask, device=device)
     masked = torch.ones(batch, canvas.cells, dtype=torch.bool, device=device)
-    schedule = zip(sampling_counts(steps, canvas.cells), temperatures(steps, temperature), strict=True)
+    heats = temperatures(steps, sampling.temperature)
+    schedule = zip(sampling_counts(steps, canvas.cells), heats, guiding, strict=True)
     grids: list[Tensor] = []
-    for step, (wanted, heat) in enumerate(schedule):
+    for step, (wanted, heat, guidance) in enumerate(schedule):
         block = _framed(tokens, vocabulary)
+        read = guided if guidance else plain
         states = network.trunk(
-            network.embed(block.repeat(2, 1) if guidance else block, None), positions, allowed, prefix
+            network.embed(block.repeat(2, 1) if guidance else block, None),
+            positions.expand(len(read.allowed), -1),
+            read.allowed,
+            Prefix(read.layers),
         )[:, 1:-1]
         if guidance:
             states = (1 + guidance) * states[:batch] - guidance * states[batch:]
@@ -80,6 +86,8 @@ def mask_predict(
             break
         gumbel = torch.stack([cell.gumbel[step] for cell in noise])
         count = (masked.sum(1) - 1).clamp(min=1, max=wanted)
+        if sampling.order == "random":
+            confidence, heat = torch.zeros_like(confidence), 1.0
         masked = least_confident(confidence, masked, count, heat * gumbel)
         tokens = torch.where(masked, vocabulary.mask, codes + vocabulary.first_code)
     return grids
@@ -99,17 +107,29 @@ def read_prompts(
     return recorder.layers
 
 
-def _attach_prompts(
-    layers: Layers, canvas: Canvas, vocabulary: Vocabulary, guidance: float
-) -> tuple[Prefix, Tensor]:
-    """The prompts behind each row of the sampling batch, conditional rows first, and who sees what."""
+@dataclass(slots=True)
+class _Read:
+    """What each row of a sampling batch has read: keys and values, and (rows, 1, cells + 2, all) who sees
+    what.
+    """
+
+    layers: Layers
+    allowed: Tensor
+
+    def first(self, rows: int) -> _Read:
+        """The first rows; nothing is copied."""
+        return _Read([(keys[:rows], values[:rows]) for keys, values in self.layers], self.allowed[:rows])
+
+
+def _attach_prompts(layers: Layers, canvas: Canvas, vocabulary: Vocabulary, guided: bool) -> _Read:
+    """The prompts behind each row of the sampling batch, conditional rows first."""
     follows = canvas.conditional
-    if guidance:
+    if guided:
         follows = torch.cat([follows, torch.full_like(follows, len(canvas.prompts) - 1)])
     seen = canvas.prompts[follows] != vocabulary.pad
     block = seen.new_ones(len(follows), canvas.cells + 2)
     allowed = torch.cat([seen, block], dim=1)[:, None].expand(-1, canvas.cells + 2, -1)
-    return Prefix(gather(layers, follows)), allowed
+    return _Read(gather(layers, follows), allowed)
 
 
 def _framed(tokens: Tensor, vocabulary: Vocabulary) -> Tensor:

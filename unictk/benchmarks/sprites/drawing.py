@@ -6,7 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from unictk.benchmarks.sprites.items import (
     PHRASING,
@@ -22,6 +22,7 @@ from unictk.benchmarks.sprites.items import (
 )
 from unictk.benchmarks.work import Scores
 from unictk.chance import seed_of
+from unictk.concepts.rewriting import Wanted, rewritten
 from unictk.concepts.tokens import ConceptTokens
 from unictk.datamodules.pictures import open_picture, square, to_tensor
 from unictk.judges.base import Judge, JudgeRequest, Verdict
@@ -29,8 +30,10 @@ from unictk.judges.oracle import OracleJudge
 from unictk.samples import GeneratedImage, Image, Request, Text, View
 from unictk.sprites.asked import RELATIONS, Asked
 from unictk.sprites.grammar.descriptions import Detail, named, prompt, relations
+from unictk.sprites.grammar.parse import parse_scene
 from unictk.sprites.grammar.verdicts import critique, redraw
 from unictk.sprites.lessons.parts import DETAILS
+from unictk.sprites.oracle import Reading, score
 from unictk.sprites.scenes import Scene
 from unictk.sprites.splits import identities_of, random_scene
 
@@ -38,6 +41,9 @@ ORACLE = OracleJudge()
 
 BEST_PSNR = 100.0
 """Decibels of a perfect reconstruction, which has no finite ratio."""
+
+PLAN_TOKENS = 96
+"""Of a plan: a complete caption of two characters has about 60."""
 
 Measure = Callable[[Item, Verdict], Scores]
 
@@ -60,6 +66,52 @@ class Drawings:
         """What each verdict counts for."""
         pairs = zip(items, answers, strict=True)
         return [self.measure(item, read_verdict(answer)) for item, answer in pairs]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(Drawings):
+    """The same prompts, but the model draws what it first says of each (:mod:`unictk.concepts.rewriting`)."""
+
+    def ask(self, items: Sequence[Item]) -> list[str]:
+        """Plan and draw; the plans and the verdicts are the answers."""
+        asking = self.asking
+        wanted = [Wanted(item.question, "/".join((*item.key, "plan")), asking.seed) for item in items]
+        settings = replace(asking.sampling, max_new_tokens=PLAN_TOKENS, text_temperature=0.0)
+        plans = rewritten(asking.backbone, self.concepts, wanted, settings, "plan")
+        drawn = asking.backbone.generate_images(
+            [asking.request(item, Text(plan)) for item, plan in zip(items, plans, strict=True)]
+        )
+        verdicts = judged(asking.judge, items, drawn)
+        return [json.dumps([plan, asdict(one)]) for plan, one in zip(plans, verdicts, strict=True)]
+
+    def scores(self, items: Sequence[Item], answers: Sequence[str]) -> list[Scores]:
+        """What each verdict counts for, and the share of the prompt's points that hold in the plan."""
+        found = []
+        for item, answer in zip(items, answers, strict=True):
+            plan, verdict = json.loads(answer)
+            scene = parse_scene(plan)
+            said = score(item.points, Reading(scene, 0.0, True)) if scene else None
+            name = f"{prefix(item)}_said" + "_two" * item.metric.endswith("_two")
+            held = {name: said.right / said.asked if said else 0.0}
+            found.append(self.measure(item, Verdict(**verdict)) | held)
+        return found
+
+
+def prefix(item: Item) -> str:
+    """``planned`` of ``planned_attributes``: what names of its metrics begin with."""
+    return item.metric.removesuffix("_two").removesuffix("_attributes")
+
+
+def planned(items: Sequence[Item], old: str, new: str, count: int) -> list[Item]:
+    """The first items once more, under names that begin with ``new`` where theirs begin with ``old``."""
+
+    def renamed(name: str) -> str:
+        return new + name.removeprefix(old)
+
+    return [
+        replace(item, metric=renamed(item.metric), tags=tuple(map(renamed, item.tags)))
+        for item in items[:count]
+    ]
 
 
 def judged(judge: Judge, items: Sequence[Item], drawn: Sequence[GeneratedImage]) -> list[Verdict]:
@@ -85,7 +137,12 @@ def drawing(asking: Asking, scale: Scale) -> list[Drawings]:
     judge = asking.judge
     one = made("generation_attributes", many(300, scale), asking.seed, lambda c, n: _one(c, n, judge))
     two = made("generation_attributes_two", many(150, scale), asking.seed, lambda c, n: _two(c, n, judge))
-    return [Drawings(asking, one, _measure_one), Drawings(asking, two, _measure_two)]
+    return [
+        Drawings(asking, one, _measure_one),
+        Drawings(asking, two, _measure_two),
+        Planned(asking, planned(one, "generation", "planned", many(200, scale)), _measure_one),
+        Planned(asking, planned(two, "generation", "planned", many(100, scale)), _measure_two),
+    ]
 
 
 def detail(chance: random.Random, scene: Scene) -> Detail:
@@ -134,21 +191,23 @@ def _two(chance: random.Random, number: int, judge: Judge) -> Item:
 def _measure_one(item: Item, verdict: Verdict) -> Scores:
     whole = float(verdict.all_right)
     unreadable = float(verdict.status == "unreadable")
-    scores = {item.metric: verdict.share, "generation_all": whole, "generation_unreadable": unreadable}
+    named = prefix(item)
+    scores = {item.metric: verdict.share, f"{named}_all": whole, f"{named}_unreadable": unreadable}
     return scores | dict.fromkeys(item.tags, whole)
 
 
 def _measure_two(item: Item, verdict: Verdict) -> Scores:
     unreadable = float(verdict.status == "unreadable")
+    named = prefix(item)
     scores = {
         item.metric: verdict.share,
-        "generation_all_two": float(verdict.all_right),
-        "generation_unreadable_two": unreadable,
+        f"{named}_all_two": float(verdict.all_right),
+        f"{named}_unreadable_two": unreadable,
     }
     asked = [point for point in item.points.points() if point.split()[0] in RELATIONS]
     if asked:
         held = sum(verdict.right.get(point, False) for point in asked)
-        scores["generation_relation"] = held / len(asked)
+        scores[f"{named}_relation"] = held / len(asked)
     return scores
 
 

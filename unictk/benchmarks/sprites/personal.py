@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from unictk.benchmarks.sprites.drawing import Drawings, to_draw
+from unictk.benchmarks.sprites.drawing import Drawings, Planned, planned, to_draw
 from unictk.benchmarks.sprites.items import (
     PHRASING,
     WORLD,
@@ -59,6 +59,10 @@ def personal(asking: Asking, scale: Scale, concepts: Sequence[ConceptTokens]) ->
         return _by_turns(metric, many(count, scale), asking.seed, concepts)
 
     judge = asking.judge
+
+    def again(items: Sequence[Item]) -> list[Item]:
+        return planned(items, "known", "planned_known", len(items) // 2)
+
     short = [
         *(_positive(*one) for one in each("known_positive", 240)),
         *(_random(*one) for one in each("known_random", 120)),
@@ -73,6 +77,8 @@ def personal(asking: Asking, scale: Scale, concepts: Sequence[ConceptTokens]) ->
         Questions(asking, rewrites, PROMPT_TOKENS, concepts, same_rewriting),
         Drawings(asking, drawn, _measure_drawn, concepts),
         Drawings(asking, needing, _measure_knowledge, concepts),
+        Planned(asking, again(drawn), _measure_drawn, concepts),
+        Planned(asking, again(needing), _measure_knowledge, concepts),
     ]
 
 

@@ -1,7 +1,7 @@
 """Pictures of a concept, drawn and scored: its looks, what only its facts tell, and similarity to photos.
 
 Knowledge-driven prompts (UniCTokens, section 4) need a fact that no photo shows: "wearing its hat". They are
-drawn as they stand, and once more after knowledge replay (:mod:`unictk.concepts.replay`). DreamBooth's
+drawn as they stand, and once more after knowledge replay (:mod:`unictk.concepts.rewriting`). DreamBooth's
 prompts put the concept into scenes; no judge scores them, only similarities do.
 """
 
@@ -21,7 +21,7 @@ from unictk.benchmarks.unifybench.dreambooth import dreambooth_prompts
 from unictk.benchmarks.work import Scores
 from unictk.chance import seed_of
 from unictk.concepts import prompts
-from unictk.concepts.replay import Wanted, replayed
+from unictk.concepts.rewriting import Wanted, rewritten
 from unictk.judges.base import Judge, JudgeRequest, Verdict
 from unictk.samples import GeneratedImage, Request, Sampling, Text
 from unictk.sprites.truth import Expected, Truth
@@ -163,7 +163,7 @@ class Pictures:
             for item in items
             if item.metric == REPLAY
         ]
-        said = iter(replayed(self.backbone, [self.concept], wanted, self.sampling))
+        said = iter(rewritten(self.backbone, [self.concept], wanted, self.sampling, "replay"))
         return [next(said) if item.metric == REPLAY else item.question for item in items]
 
     def _request(self, item: Picture, prompt: str) -> Request:

@@ -7,13 +7,27 @@ over, or one that no picture could fulfil, is not of the grammar.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from unictk.sprites.asked import SETTING, Asked
 from unictk.sprites.grammar.descriptions import BETWEEN
 from unictk.sprites.grammar.phrases import NUMBERS, PLACES
 from unictk.sprites.grammar.predicates import POSITIONS
-from unictk.sprites.scenes import COLOURS, COLUMNS, EARS, EYES, MOST, PATTERNS, ROWS, SHAPES, SIZES
+from unictk.sprites.scenes import (
+    COLOURS,
+    COLUMNS,
+    EARS,
+    EYES,
+    IDENTITY,
+    MOST,
+    PATTERNS,
+    ROWS,
+    SHAPES,
+    SIZES,
+    Character,
+    Identity,
+    Scene,
+)
 
 WORN = {"hat": ("wearing", "wears"), "scarf": ("wearing", "wears"), "balloon": ("holding", "holds")}
 """Accessories and their verbs."""
@@ -31,6 +45,10 @@ RELATIONS_SAID = {
 """Relation words, and whether they are the converse."""
 
 
+STAGED = ("accessory", "item", "column", "row", "size")
+"""What is not of the identity."""
+
+
 class _NotAPromptError(Exception):
     """The text is not of the grammar."""
 
@@ -41,6 +59,23 @@ def parse(text: str) -> Asked | None:
         return _Reader(text).prompt()
     except _NotAPromptError:
         return None
+
+
+def parse_scene(text: str) -> Scene | None:
+    """The scene that a complete caption tells, or None if the text leaves anything open."""
+    asked = parse(text)
+    if asked is None or asked.setting is None or asked.relations or asked.refused:
+        return None
+    try:
+        return Scene(asked.setting, tuple(_complete(who) for who in asked.characters))
+    except (KeyError, ValueError):
+        return None
+
+
+def _complete(who: Mapping[str, str]) -> Character:
+    worn = {"item": "none"} | dict(who)
+    identity = Identity(**{name: worn.pop(name) for name in IDENTITY})
+    return Character(identity, **{name: worn[name] for name in STAGED})
 
 
 class _Reader:

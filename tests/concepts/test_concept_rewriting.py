@@ -1,9 +1,9 @@
-"""Knowledge replay: which prompts are rewritten, with what before them, and what is kept of the answer."""
+"""Knowledge replay and plans: what is rewritten, with what before it, and what is kept of the answer."""
 
 from concept_makers import make_concept
 
 from unictk.backbones.base import RowShape
-from unictk.concepts.replay import Wanted, replayed
+from unictk.concepts.rewriting import Wanted, rewritten
 from unictk.concepts.told import ToldConcept
 from unictk.samples import Sampling
 
@@ -21,9 +21,9 @@ class Says:
         return list(self.answers)
 
 
-def replay(says: Says, concepts, *prompts: str) -> list[str]:
+def replay(says: Says, concepts, *prompts: str, how="replay") -> list[str]:
     wanted = [Wanted(prompt, f"key/{i}", 10 + i) for i, prompt in enumerate(prompts)]
-    return replayed(says, concepts, wanted, Sampling(text_temperature=0.5))
+    return rewritten(says, concepts, wanted, Sampling(text_temperature=0.5), how)
 
 
 def test_each_question_has_its_own_key_and_seed_and_the_definition_before_it():
@@ -57,3 +57,19 @@ def test_of_a_concept_told_in_words_the_name_comes_back():
     assert replay(says, [told], "<bo> at home") == ["<bo> at sea"]
     text = says.requests[0].segments[0].text
     assert text == "Mika lives at sea.\nRewrite the prompt with the facts: Mika at home"
+
+
+def test_a_plan_is_asked_of_every_prompt_and_names_nobody():
+    says = Says("In the forest: a tree.\n", "By the sea: a red star.", " ")
+    asked = "a tree", "<mam> at home", "<bo>"
+    assert replay(says, [BO, MAM], *asked, how="plan") == [
+        "In the forest: a tree.",
+        "By the sea: a red star.",
+        "<bo>",
+    ]
+    texts = [one.segments[0].text for one in says.requests]
+    assert texts[0] == "Describe the picture that this prompt asks for: a tree"
+    assert (
+        texts[1]
+        == f"<mam> is {MAM.soft('shared')}.\nDescribe the picture that this prompt asks for: <mam> at home"
+    )
