@@ -24,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-REPLAY = "sampling=knowledge_replay"
+REPLAY = "sampling.rewrite=replay"
 WRONG = [
     (["task=evaluate", "task.saved=nowhere"], "task.saved: 'nowhere' is not a concept folder: it has no concept.json"),
     (["task=evaluate", "task.saved=bo", "task.described=true"], "task.described: true is for a model without tokens of the concept, but task.saved gives some; leave one of the two out"),

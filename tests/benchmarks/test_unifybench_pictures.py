@@ -64,6 +64,9 @@ class Renders:
             text = request.segments[-1].text
             assert isinstance(request.segments[-1], Text)
             rewrites = "Rewrite the prompt" in text
+            if "Describe the picture" in text:
+                said.append(f"A picture with a {facts.item} {facts.accessory}, {PLACES[facts.home]}.")
+                continue
             thing = f"with a {facts.item} {facts.accessory}, {PLACES[facts.home]}."
             said.append(f"A photo of {NAME} {thing}" if rewrites else "No.")
         return said
@@ -125,6 +128,19 @@ def test_the_same_noise_with_and_without_replay(concept, data):
         seeds.setdefault(request.key.split("/", 1)[0], []).append(request.seed)
     assert seeds["knowledge"] == seeds["knowledge_replay"]
     assert len(set(seeds["knowledge"])) == len(seeds["knowledge"])
+
+
+def test_a_plan_is_drawn_instead_of_the_prompt(concept, data):
+    backbone = Renders()
+    bench = UnifyBench(pictures=Plan(3, 2, plan=True), similarities={"bright": Brightness()})
+    found = bench.evaluate(backbone, concept, data, Sampling(), 0, phase="s2", judge=OracleJudge())
+    metrics = found.metrics
+    assert metrics["unifybench/knowledge_plan"] == metrics["unifybench/knowledge_plan_looks"] == 1.0
+    assert metrics["unifybench/concept_attributes_plan"] == metrics["unifybench/concept_all_plan"] == 1.0
+    assert metrics["unifybench/concept_attributes_plan/n"] == metrics["unifybench/bright/n"] == 3
+    planned = [one.segments[-1].text for one in backbone.drawn if "_plan/" in one.key]
+    assert len(planned) == 3 + 2 * len(data.conditions.knowledge)
+    assert all(text.startswith("A picture with") for text in planned), "words alone, nobody's tokens"
 
 
 def test_without_a_judge_only_similarities_score(concept, data):

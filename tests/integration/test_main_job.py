@@ -96,7 +96,7 @@ def test_generate_evaluate_and_export_a_saved_concept(
         *common,
         "task.count=2",
         'task.prompt="A photo of <sks>."',
-        "sampling=knowledge_replay",
+        "sampling.rewrite=replay",
         f"paths.output={tmp_path}/g",
     )
     pictures = sorted(only_run(tmp_path / "g").glob("samples/generate/*.png"))

@@ -13,13 +13,16 @@ nothing is open in. A concept's looks and facts are in the description too, as f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from unictk.backbones.base import Backbone
 from unictk.concepts import prompts
 from unictk.concepts.tokens import ConceptTokens
 from unictk.samples import Request, Sampling, Text
+
+LEAST_TOKENS = 128
+"""A prompt is written in at least so many tokens, however short answers are."""
 
 How = Literal["replay", "plan"]
 
@@ -50,9 +53,10 @@ def rewritten(
     """
     named = [prompts.named_in(one.prompt, concepts) for one in wanted]
     asked = [how == "plan" or bool(those) for those in named]
+    settings = replace(sampling, max_new_tokens=max(LEAST_TOKENS, sampling.max_new_tokens))
     requests = [
         Request(
-            Text(prompts.ask_of(those, ASKED[how](one.prompt))), key=one.key, seed=one.seed, sampling=sampling
+            Text(prompts.ask_of(those, ASKED[how](one.prompt))), key=one.key, seed=one.seed, sampling=settings
         )
         for one, those, ask in zip(wanted, named, asked, strict=True)
         if ask

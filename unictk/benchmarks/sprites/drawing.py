@@ -42,9 +42,6 @@ ORACLE = OracleJudge()
 BEST_PSNR = 100.0
 """Decibels of a perfect reconstruction, which has no finite ratio."""
 
-PLAN_TOKENS = 96
-"""Of a plan: a complete caption of two characters has about 60."""
-
 Measure = Callable[[Item, Verdict], Scores]
 
 
@@ -76,7 +73,7 @@ class Planned(Drawings):
         """Plan and draw; the plans and the verdicts are the answers."""
         asking = self.asking
         wanted = [Wanted(item.question, "/".join((*item.key, "plan")), asking.seed) for item in items]
-        settings = replace(asking.sampling, max_new_tokens=PLAN_TOKENS, text_temperature=0.0)
+        settings = replace(asking.sampling, text_temperature=0.0)
         plans = rewritten(asking.backbone, self.concepts, wanted, settings, "plan")
         drawn = asking.backbone.generate_images(
             [asking.request(item, Text(plan)) for item, plan in zip(items, plans, strict=True)]

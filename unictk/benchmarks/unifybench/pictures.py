@@ -1,8 +1,9 @@
 """Pictures of a concept, drawn and scored: its looks, what only its facts tell, and similarity to photos.
 
 Knowledge-driven prompts (UniCTokens, section 4) need a fact that no photo shows: "wearing its hat". They are
-drawn as they stand, and once more after knowledge replay (:mod:`unictk.concepts.rewriting`). DreamBooth's
-prompts put the concept into scenes; no judge scores them, only similarities do.
+drawn as they stand, and once more after knowledge replay (:mod:`unictk.concepts.rewriting`); they and the
+concept alone also from what the model says of the whole picture. DreamBooth's prompts put the concept into
+scenes; no judge scores them, only similarities do.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from unictk.benchmarks.unifybench.dreambooth import dreambooth_prompts
 from unictk.benchmarks.work import Scores
 from unictk.chance import seed_of
 from unictk.concepts import prompts
-from unictk.concepts.rewriting import Wanted, rewritten
+from unictk.concepts.rewriting import How, Wanted, rewritten
 from unictk.judges.base import Judge, JudgeRequest, Verdict
 from unictk.samples import GeneratedImage, Request, Sampling, Text
 from unictk.sprites.truth import Expected, Truth
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from unictk.datamodules.concept_data import ConceptData
 
 LOOKS, KNOWLEDGE, REPLAY = "concept_attributes", "knowledge", "knowledge_replay"
+LOOKS_PLAN, KNOWLEDGE_PLAN = "concept_attributes_plan", "knowledge_plan"
+REWRITTEN: Mapping[str, How] = {REPLAY: "replay", LOOKS_PLAN: "plan", KNOWLEDGE_PLAN: "plan"}
+"""Metrics of pictures whose prompts the model first writes anew."""
+
 DREAMBOOTH = "dreambooth"
 """Begins the metrics of DreamBooth's prompts: ``dreambooth_clip_t`` and so on."""
 
@@ -55,12 +60,14 @@ class Plan:
     """How many pictures are drawn: of the concept alone, of each knowledge-driven prompt, and of each of
     DreamBooth's.
 
-    ``replay``: knowledge-driven prompts once more, after the model has put its facts into them.
+    ``replay``: knowledge-driven prompts once more, after the model has put its facts into them. ``plan``: all
+    but DreamBooth's once more, after the model has described the whole picture in words.
     """
 
     looks: Annotated[int, Ge(0)] = 0
     knowledge: Annotated[int, Ge(0)] = 0
     replay: bool = True
+    plan: bool = False
     dreambooth: Annotated[int, Ge(0)] = 0
 
     def __bool__(self) -> bool:
@@ -98,9 +105,9 @@ def planned(
     """
     told = data.conditions.knowledge if judge else ()
     first = similarities[0].metrics[0] if similarities else None
-    mine = [LOOKS] if judge else [first] if first else []
+    mine = [LOOKS, *[LOOKS_PLAN] * plan.plan] if judge else [first] if first else []
     wanted = [(metric, 0, data.conditions.identity, plan.looks) for metric in mine]
-    for metric in (KNOWLEDGE, REPLAY) if plan.replay else (KNOWLEDGE,):
+    for metric in (KNOWLEDGE, *[REPLAY] * plan.replay, *[KNOWLEDGE_PLAN] * plan.plan):
         wanted += [(metric, place, prompt, plan.knowledge) for place, prompt in enumerate(told)]
     found = []
     for metric, place, prompt, count in wanted:
@@ -142,7 +149,7 @@ class Pictures:
 
     def ask(self, items: Sequence[Picture]) -> list[str]:
         """What was drawn from, the judge's verdict and the similarities, as JSON."""
-        asked = self._replayed(items)
+        asked = self._rewritten(items)
         requests = [self._request(*pair) for pair in zip(items, asked, strict=True)]
         drawn = self.backbone.generate_images(requests)
         for item, one in zip(items, drawn, strict=True):
@@ -156,26 +163,31 @@ class Pictures:
         """Shares of points that are right, by what the picture is for; and the similarities."""
         return [_scores(item, json.loads(answer)) for item, answer in zip(items, answers, strict=True)]
 
-    def _replayed(self, items: Sequence[Picture]) -> list[str]:
-        """The prompts to draw; those of replay as the model rewrites them."""
-        wanted = [
-            Wanted(item.question, f"rewrite/{item.item_id}", self._seed(item, "rewrite"))
-            for item in items
-            if item.metric == REPLAY
-        ]
-        said = iter(rewritten(self.backbone, [self.concept], wanted, self.sampling, "replay"))
-        return [next(said) if item.metric == REPLAY else item.question for item in items]
+    def _rewritten(self, items: Sequence[Picture]) -> list[str]:
+        """The prompts to draw; those of replay and of plans as the model writes them."""
+        said = [item.question for item in items]
+        for how in sorted(set(REWRITTEN.values())):
+            places = [at for at, item in enumerate(items) if REWRITTEN.get(item.metric) == how]
+            wanted = [
+                Wanted(items[at].question, f"{how}/{items[at].item_id}", self._seed(items[at], "rewrite"))
+                for at in places
+            ]
+            found = rewritten(self.backbone, [self.concept], wanted, self.sampling, how)
+            for at, words in zip(places, found, strict=True):
+                said[at] = words
+        return said
 
     def _request(self, item: Picture, prompt: str) -> Request:
+        named = prompts.named_in(prompt, [self.concept])
         return Request(
-            Text(prompts.expand(prompt, self.concept)),
+            Text(prompts.expand(prompt, self.concept) if named else prompt),
             key=f"{item.metric}/{item.item_id}",
             seed=self._seed(item, "draw"),
             sampling=self.sampling,
         )
 
     def _seed(self, item: Picture, what: str) -> int:
-        # Neither phase nor replay takes part: the same noise, so that the eye can compare.
+        # Neither phase nor rewriting takes part: the same noise, so that the eye can compare.
         return seed_of(self.seed, "unifybench", what, item.question, item.item_id)
 
     def _keep(self, item: Picture, drawn: GeneratedImage) -> None:
@@ -217,12 +229,13 @@ class Pictures:
 def _scores(item: Picture, found: Mapping[str, Any]) -> Scores:
     if item.of_dreambooth:
         return {f"{DREAMBOOTH}_{name}": value for name, value in found["similar"].items()}
-    scores: Scores = {} if item.metric in (KNOWLEDGE, REPLAY) else dict(found["similar"])
+    scores: Scores = {} if item.metric in (KNOWLEDGE, *REWRITTEN) else dict(found["similar"])
     verdict = Verdict(**found["verdict"]) if found["verdict"] else None
     if verdict is None or verdict.score is None:
         return scores
-    if item.metric == LOOKS:
-        return scores | {LOOKS: verdict.share, "concept_all": float(verdict.all_right)}
+    if item.metric in (LOOKS, LOOKS_PLAN):
+        whole = item.metric.replace("attributes", "all")
+        return scores | {item.metric: verdict.share, whole: float(verdict.all_right)}
     if item.expected is None:
         return {item.metric: verdict.share}
     return {
