@@ -12,7 +12,7 @@ from torch.optim import AdamW, Muon
 
 from unictk.backbones.showo.factored import factor_codes
 from unictk.concepts.slots import KnownConcepts
-from unictk.datamodules.lessons import Lessons, Rung
+from unictk.datamodules.lessons import Late, Lessons, Rung
 from unictk.modules.muon import MuonAndAdamW
 from unictk.modules.pretraining import LanguagePretraining
 from unictk.modules.tokenizer_pretraining import decayed
@@ -165,13 +165,14 @@ def test_late_steps_are_masked_by_the_other_schedule():
     layout = make_showo().layout
     other = layout.with_schedule("pow6")
 
-    def counts(number: int, first: object, **late: object) -> list[int]:
-        made = Lessons(first, lambda: None, {"draw": draw}, {"draw": 8}, 2, 1, 0, **late)
+    def counts(number: int, first: object, late: Late | None = None) -> list[int]:
+        made = Lessons(first, lambda: None, {"draw": draw}, {"draw": 8}, 2, 1, 0, late=late)
         return made.step(number).batches["draw"].counts
 
     assert counts(4, layout) != counts(4, other)
-    assert counts(4, layout, late=other, late_from=5) == counts(4, layout)
-    assert counts(5, layout, late=other, late_from=5) == counts(5, other)
+    late = Late(5, other, {"draw": 8}, ())
+    assert counts(4, layout, late) == counts(4, layout)
+    assert counts(5, layout, late) == counts(5, other)
     assert layout.schedule == "cosine"
     assert layout.codec is other.codec
 

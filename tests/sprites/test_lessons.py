@@ -9,17 +9,26 @@ import torch
 from unictk.backbones.showo.layout import ShowoLayout
 from unictk.samples import Image, Text
 from unictk.sprites.coded import Album, Sizes, make_album, spoil
-from unictk.sprites.grammar import knowledge, questions, recall
+from unictk.sprites.grammar import knowledge, pairs, questions, recall
 from unictk.sprites.grammar.categories import categories, fits
 from unictk.sprites.grammar.descriptions import canonical
-from unictk.sprites.grammar.parse import parse
+from unictk.sprites.grammar.parse import parse, parse_scene
 from unictk.sprites.grammar.selfplay import parse_proposal
 from unictk.sprites.grammar.verdicts import parse_verdict
 from unictk.sprites.known import known_characters
-from unictk.sprites.lessons.curriculum import SHARES, TURNS, WEIGHTS, WRITERS
+from unictk.sprites.lessons.curriculum import (
+    LATE_SHARES,
+    LATE_TURNS,
+    SHARES,
+    TURNS,
+    WEIGHTS,
+    WRITERS,
+)
 from unictk.sprites.lessons.parts import ROWS, SOFT
-from unictk.sprites.oracle import score
+from unictk.sprites.oracle import Reading, score
+from unictk.sprites.render import canvas, covered
 from unictk.sprites.scenes import SHAPES
+from unictk.sprites.settings import background
 from unictk.sprites.variants import fits_part
 
 CELLS = 144
@@ -58,10 +67,11 @@ def lessons(kind: str, album: Album, count: int = 60):
 
 
 def test_every_kind_has_a_share_and_a_weight():
-    assert set(WRITERS) == set(SHARES) == set(WEIGHTS)
-    in_turn = [kind for group in TURNS for kind in group]
-    assert len(set(in_turn)) == len(in_turn)
-    assert set(in_turn) < set(WRITERS)
+    assert set(WRITERS) == set(SHARES) | set(LATE_SHARES) == set(WEIGHTS)
+    for shares, turns in ((SHARES, TURNS), (LATE_SHARES, LATE_TURNS)):
+        in_turn = [kind for group in turns for kind in group]
+        assert len(set(in_turn)) == len(in_turn)
+        assert set(in_turn) < set(shares)
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -128,6 +138,62 @@ def test_recognition_is_balanced_and_true(album):
         assert answer.text == ("Yes." if here else "No.")
         yes, no = yes + here, no + (not here)
     assert 0.35 < yes / (yes + no) < 0.65
+
+
+def scenes_by_key(album):
+    whole = [*album.singles, *album.pairs]
+    whole += [one for group in (*album.known, *album.own, *album.look_alikes) for one in group]
+    return {one.image().key: one.scene for one in whole}
+
+
+def test_inpainting_hides_characters_and_shows_the_rest(album, layout):
+    shown = scenes_by_key(album)
+    partly = 0
+    for sample in lessons("inpainting", album):
+        picture = sample.segments[-1]
+        scene, hidden = shown[picture.key], picture.masked.view(12, 12)
+        drawn = (canvas(scene) != background(scene.setting)).any(-1).reshape(12, 4, 12, 4).any((1, 3))
+        assert 0 < int(hidden.sum()) < 144
+        assert not bool((hidden & ~torch.from_numpy(covered(scene, 12))).any())
+        missed = bool((torch.from_numpy(drawn) & ~hidden).any())
+        partly += missed
+        assert torch.equal(layout.tape(sample).slots[-1].masked, picture.masked)
+        assert layout.counts(sample).image == int(hidden.sum()) + 2
+    assert 0.2 < partly / 60 < 0.6
+
+
+def test_matching_is_true_of_picture_and_definition(album):
+    shown, same = scenes_by_key(album), []
+    nouns = {noun: name for name, noun in pairs.NOUNS.items()}
+    for sample in lessons("matching", album, 100):
+        picture, *turns = sample.segments
+        seen = shown[picture.key].characters[0].identity
+        told, first = turns[0].text.split("\n")
+        questions = [first, *(turn.text for turn in turns[2::2])]
+        answers = [turn.text == "Yes." for turn in turns[1::2]]
+        if found := re.match(r"<c(\d)> is", told):
+            who = known_characters()[SEATED[int(found.group(1))]].identity
+            for question, answer in zip(questions[:-1], answers[:-1], strict=True):
+                name = nouns[max((noun for noun in nouns if noun in question), key=len)]
+                assert answer is (getattr(who, name) == getattr(seen, name)), question
+            same.append(answers[-1])
+            assert answers[-1] is (who == seen)
+        assert 3 <= len(answers) <= 7
+    assert 0.2 < sum(same) / len(same) < 0.6
+
+
+def test_plans_fulfil_their_prompts(album):
+    asked = 0
+    for sample in lessons("planning", album, 100):
+        for question, answer in zip(sample.segments[0::2], sample.segments[1::2], strict=True):
+            scene = parse_scene(answer.text)
+            assert scene is not None
+            assert canonical(scene) == answer.text
+            text = question.text.split("asks for: ")[-1]
+            if wanted := parse(text):
+                asked += 1
+                assert score(wanted, Reading(scene, 0.0, True)).all_right, text
+    assert asked > 60
 
 
 def test_claims_are_true_of_the_definition_and_balanced(album):
