@@ -78,7 +78,7 @@ def is_loss(metric: str) -> bool:
 
 def less_is_better(metric: str) -> bool:
     """Whether a fall is an improvement: losses, and shares of what failed."""
-    return is_loss(metric) or "unreadable" in metric
+    return is_loss(metric) or "unreadable" in metric or "unparsable" in metric
 
 
 def meaning(name: str) -> str:
