@@ -58,7 +58,8 @@ def _single(chance: random.Random, asked: Asked) -> Iterator[Question]:
             for truth, between in ((True, word), (False, converse)):
                 yield _claim(f"{name} {one} {other}", f"{first} is {between} {second}", truth)
     if asked.count is not None:
-        yield _asked(chance, "count", HOW_MANY.pick(chance, PHRASING), NUMBERS[asked.count], NUMBERS[1:])
+        offered, text = chance.random() < 0.5, HOW_MANY.pick(chance, PHRASING)
+        yield _asked(chance, "count", text, NUMBERS[asked.count], NUMBERS[1:], offered)
     for index, name, value in asked.refused:
         if index == SETTING:
             yield _claim(f"not setting {value}", stated("setting", value, ""), False, decides=True)
@@ -90,7 +91,7 @@ def _value(chance: random.Random, point: str, about: str, value: str, who: Mappi
         return _claim(point, said, truth, decides=truth)
     text = WHAT[about].pick(chance, PHRASING).format(who=name, item=item)
     values = tuple(answer_of(about, one) for one in VALUES[about])
-    return _asked(chance, point, sentence(text), answer_of(about, value), values, form)
+    return _asked(chance, point, sentence(text), answer_of(about, value), values, form == "multiple_choice")
 
 
 def _asked(
@@ -99,15 +100,15 @@ def _asked(
     text: str,
     right: str,
     values: tuple[str, ...],
-    form: Kind | None = None,
+    offered: bool,
 ) -> Question:
-    form = form or chance.choice(("open", "multiple_choice"))
-    if form == "open":
-        return Question("", form, text, right, points=(point,), decides=True)
+    """``right`` as the value of a point; ``offered`` among other ``values``."""
+    if not offered:
+        return Question("", "open", text, right, points=(point,), decides=True)
     wrong = [value for value in values if value != right]
     options = [right, *chance.sample(wrong, min(OPTIONS - 1, len(wrong)))]
     chance.shuffle(options)
-    return Question("", form, text, right, tuple(options), points=(point,), decides=True)
+    return Question("", "multiple_choice", text, right, tuple(options), points=(point,), decides=True)
 
 
 def _claim(point: str, words: str, truth: bool, decides: bool | None = None) -> Question:
