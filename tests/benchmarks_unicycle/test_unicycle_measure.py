@@ -10,6 +10,7 @@ from showo_makers import make_showo
 
 from unictk import tasks
 from unictk.app.folder import RunFolder, forget_decision
+from unictk.app.identity import request_hash
 from unictk.app.main import run
 from unictk.app.task_check import benchmark_and_judge
 from unictk.benchmarks.unicycle.bench import SpritesUniCycle
@@ -47,15 +48,16 @@ def folder_of(tmp_path):
     return folder
 
 
-def test_a_real_backbone_reads_its_own_codes(tmp_path):
-    backbone = make_showo(max_text=128, batch_size=4)
-    bench = SpritesUniCycle("full", max_new_tokens=4, caption_tokens=6, batch_size=2)
+def test_a_real_backbone_reads_its_own_codes(tmp_path, monkeypatch):
+    monkeypatch.setattr("unictk.benchmarks.unicycle.sprites.GROUPS", {"one": 1, "relation": 1})
+    backbone = make_showo(max_text=128, batch_size=8)
+    bench = SpritesUniCycle("full", max_new_tokens=3, caption_tokens=4, batch_size=1)
     options = {"judge": OracleJudge(), "sampling": Sampling(steps=2, guidance=1.0), "seed": 0}
     found = bench.evaluate(backbone, phase="measure", folder=tmp_path, **options)
-    assert found.metrics["unicycle/soft/n"] == 3
+    assert found.metrics["unicycle/soft/n"] == 2
     assert found.metrics["unicycle/truth_soft"] == 0, "random weights draw no scene"
-    assert len(list((tmp_path / "drawn").rglob("*.png"))) == 3
-    bench.batch_size = 3
+    assert len(list((tmp_path / "drawn").rglob("*.png"))) == 2
+    bench.batch_size = 2
     again = bench.evaluate(backbone, phase="measure", folder=tmp_path, **options)
     assert again == found
 
@@ -87,9 +89,6 @@ def test_late_refusals(tmp_path):
     folder = folder_of(tmp_path)
     with pytest.raises(UserError, match="unicycle evaluates no concept"):
         tasks.evaluate(request(), folder, "nowhere")
-    missing = {"_target_": f"{TARGET}UniCycle", "questions": str(tmp_path / "gone.jsonl")}
-    with pytest.raises(UserError, match=r"benchmark.questions: .* cannot be read"):
-        tasks.measure(request(benchmark=missing), folder)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +103,7 @@ def test_late_refusals(tmp_path):
         (["experiment=sprites/unicycle", "benchmark.choices=spoken"], "benchmark.choices: 'spoken' is not a choice"),
         (["experiment=sprites/unicycle", "benchmark.keyword_threshold=0"], "benchmark.keyword_threshold: 0 is not allowed"),
         (["experiment=sprites/unicycle", "benchmark.pictures=0"], "benchmark.pictures: 0 is not allowed"),
-        (["experiment=sprites/unicycle", "benchmark.scal=quick"], "benchmark.scal: 'quick' is given, but unictk.benchmarks.unicycle.bench.SpritesUniCycle has no 'scal'; nearest: benchmark.scale"),
+        (["experiment=sprites/unicycle", "benchmark.scal=quick"], "benchmark.scal: 'quick' is given, but benchmark has no 'scal'; nearest: benchmark.scale"),
         (["experiment=sprites/unicycl"], "experiment: 'sprites/unicycl' is not a choice; nearest: sprites/unicycle"),
         (["task=measure", "benchmark=unicycle_sprite"], "benchmark: 'unicycle_sprite' is not a choice; nearest: unicycle_sprites"),
     ],
@@ -115,6 +114,17 @@ def test_wrong_requests_are_told_before_anything_runs(tmp_path, capsys, words, r
     assert said.err.startswith(f"error: {reason}")
     assert said.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_file_is_told_in_one_line_before_anything_is_loaded(tmp_path, capsys):
+    file = tmp_path / "q.jsonl"
+    file.write_text('{"prompt": "A cat.", "questions": [{"question": "Is it red?"}]}')
+    words = ["task=measure", "benchmark=unicycle", f"benchmark.questions={file}", "backbone=showo_512"]
+    assert run([*words, f"paths.output={tmp_path / 'out'}", "callbacks=none", "logger=none"]) == 2
+    assert capsys.readouterr().err == (
+        f"error: benchmark.questions: {str(file)!r} row 0 question 1 has no reference (or answer); "
+        "expected the right answer\n"
+    )
 
 
 def test_the_experiment_passes_the_check(capsys):
@@ -141,3 +151,15 @@ def test_no_judge_and_any_grader_are_let_through():
                     "judge": judge and {"_target_": judge},
                 }
             )
+
+
+def test_other_questions_in_the_same_file_are_another_request(tmp_path):
+    file, folder = tmp_path / "q.jsonl", tmp_path / "prompts"
+    folder.mkdir()
+    asked = {"benchmark": {"questions": str(file), "prompts": str(folder)}}
+    seen = [request_hash(asked)]
+    for path, text in ((file, "1"), (file, "2"), (folder / "q.jsonl", "1"), (folder / "r.jsonl", "1")):
+        path.write_text(text)
+        seen.append(request_hash(asked))
+    assert len(set(seen)) == len(seen)
+    assert request_hash(asked) == seen[-1]

@@ -202,3 +202,18 @@ def test_wrong_prompts_are_told_in_one_line(tmp_path, monkeypatch, capsys, row, 
     prompts.write_text(json.dumps(row))
     assert run(monkeypatch, prompts, tmp_path / "out.jsonl", "--model", "m", "--base-url", "http://x") == 2
     assert capsys.readouterr().err == f"error: prompts: {str(prompts)!r} {reason}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["out.json"], "out: 'out.json' is added to line by line; expected a name with .jsonl"),
+        (["out.jsonl", "--attempts", "0"], "attempts: 0 is not allowed, expected an integer from 1"),
+        (["out.jsonl"], "prompts: 'gone.jsonl' cannot be read"),
+    ],
+)
+def test_wrong_requests_of_the_command(monkeypatch, capsys, tmp_path, words, reason):
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "gone.jsonl", *words, "--model", "m", "--base-url", "http://x") == 2
+    assert capsys.readouterr().err.startswith(f"error: {reason}")
+    assert list(tmp_path.iterdir()) == []

@@ -81,6 +81,7 @@ def write(
 
 def append(file: Path, writings: Sequence[Writing]) -> None:
     """Add the complete ones to the file; of the others say why they are none."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8") as target:
         for one in writings:
             if one.cycle is not None:
@@ -126,6 +127,10 @@ def main() -> int:
     parser.add_argument("--attempts", type=int, default=3, help="sets of questions for a prompt")
     asked = parser.parse_args()
     try:
+        if asked.out.suffix != ".jsonl":
+            raise UserError(f"out: {str(asked.out)!r} is added to line by line; expected a name with .jsonl")
+        if asked.attempts < 1:
+            raise UserError(f"attempts: {asked.attempts} is not allowed, expected an integer from 1")
         writings = read_writings(asked.prompts, asked.length, asked.category, asked.attempts)
         known = read_cycles(asked.out) if asked.out.exists() and asked.out.stat().st_size else []
         there = {one.prompt_id for one in known}
