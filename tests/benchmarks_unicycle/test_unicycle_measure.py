@@ -95,7 +95,7 @@ def test_late_refusals(tmp_path):
     ("words", "reason"),
     [
         (["benchmark=unicycle_sprites"], "benchmark: SpritesUniCycle evaluates no concept, but task=train asks about one; nearest: task=measure, or benchmark=unifybench"),
-        (["task=measure", "benchmark=unicycle"], "benchmark.questions: ??? is not given; give benchmark.questions=<text>"),
+        (["experiment=unicycle"], "benchmark.questions: ??? is not given; give benchmark.questions=<text>"),
         (["task=measure", "benchmark=unicycle", "benchmark.questions=nowhere.jsonl"], "benchmark.questions: 'nowhere.jsonl' is not there; expected a jsonl file, or a folder of such"),
         (["task=measure", "benchmark=unicycle", "benchmark.questions=conf", "benchmark.prompts=nowhere"], "benchmark.prompts: 'nowhere' is not there; expected a jsonl file, or a folder of such"),
         (["task=measure", "benchmark=unicycle", "benchmark.questions=conf", "judge=oracle"], "judge: OracleJudge grades no answers, and UniCycle has nothing else; nearest: judge=rules"),
@@ -119,7 +119,7 @@ def test_wrong_requests_are_told_before_anything_runs(tmp_path, capsys, words, r
 def test_a_damaged_file_is_told_in_one_line_before_anything_is_loaded(tmp_path, capsys):
     file = tmp_path / "q.jsonl"
     file.write_text('{"prompt": "A cat.", "questions": [{"question": "Is it red?"}]}')
-    words = ["task=measure", "benchmark=unicycle", f"benchmark.questions={file}", "backbone=showo_512"]
+    words = ["experiment=unicycle", f"benchmark.questions={file}", "backbone=showo_512"]
     assert run([*words, f"paths.output={tmp_path / 'out'}", "callbacks=none", "logger=none"]) == 2
     assert capsys.readouterr().err == (
         f"error: benchmark.questions: {str(file)!r} row 0 question 1 has no reference (or answer); "
