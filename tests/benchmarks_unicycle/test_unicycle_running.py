@@ -350,6 +350,7 @@ def test_a_threshold_for_keywords(asked):
     assert short(lenient)["hard"] == 1
     assert short(lenient)["soft_colour"] == pytest.approx(2.5 / 3)
     told = next(one for one in lenient.items if one.metric == "unicycle/hard_colour")
+    assert told.score == 1
     assert json.loads(told.answer)["right"] == {
         "1: What colour is the cat?": True,
         "2: Where is the cat?": True,
