@@ -38,7 +38,7 @@ def run(
     """
     _check_ids(cycles)
     known = {record.key: record for record in done}
-    outcomes = {one.key: found for one in cycles if (found := book.recalled(one, known)) is not None}
+    outcomes = {one.key: kept for one in cycles if (kept := book.recalled(one, known)) is not None}
     total = sum(len(one.questions) for one in cycles)
     for first in range(0, len(cycles), size):
         batch = cycles[first : first + size]
