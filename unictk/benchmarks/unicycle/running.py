@@ -9,7 +9,7 @@ from dataclasses import replace
 from unictk.benchmarks.base import Progress, Result, Save
 from unictk.benchmarks.unicycle.judging import Answered
 from unictk.benchmarks.unicycle.outcomes import Book, Outcome, named
-from unictk.benchmarks.unicycle.questions import NAME, Cycle, version
+from unictk.benchmarks.unicycle.questions import KINDS, NAME, Cycle, version
 from unictk.benchmarks.work import means
 from unictk.benchmarks.work import named as flat
 from unictk.errors import DataError
@@ -17,6 +17,9 @@ from unictk.judges.base import JudgeRequest, Verdict
 from unictk.metrics.unicycle import SoftHard
 from unictk.records import ItemRecord
 from unictk.samples import GeneratedImage
+
+ORDER = ("truth", "agreement", *KINDS, "unparsable")
+"""How names of metrics begin, in the order in which they are reported behind soft and hard."""
 
 
 def run(
@@ -105,7 +108,8 @@ def totals(
     for record in records:
         if (name := record.metric.removeprefix(f"{NAME}/")) not in found:
             others[name].append(record.score)
-    return found | means(others)
+    ordered = sorted(others, key=lambda name: [name.startswith(one) for one in ORDER].index(True))
+    return found | means({name: others[name] for name in ordered})
 
 
 def several(cycles: Sequence[Cycle], pictures: int) -> list[Cycle]:
