@@ -13,6 +13,12 @@ CASES = 33
 SELFPLAY_CASES = {23, 24, 26, 27}
 """Of UniCorn: those that need no trained model and no BAGEL; its tests have a folder of their own."""
 
+UNICYCLE_CASES = {25}
+"""Of UniCorn: those of its benchmark, in a folder of their own, too."""
+
+OTHERS = ("selfplay", "benchmarks_unicycle")
+"""Folders whose cases are not UniCTokens'."""
+
 
 def named_in(files: Iterable[Path]) -> set[int]:
     named: set[int] = set()
@@ -26,8 +32,12 @@ def test_every_case_of_selfplay_has_a_test() -> None:
     assert named_in((TESTS / "selfplay").glob("test_*.py")) == SELFPLAY_CASES
 
 
+def test_every_case_of_unicycle_has_a_test() -> None:
+    assert named_in((TESTS / "benchmarks_unicycle").glob("test_*.py")) == UNICYCLE_CASES
+
+
 def test_every_case_has_a_test_or_a_reason() -> None:
-    named = named_in(file for file in TESTS.rglob("test_*.py") if file.parent.name != "selfplay")
+    named = named_in(file for file in TESTS.rglob("test_*.py") if file.parent.name not in OTHERS)
     decisions = (TESTS.parent / "docs" / "decisions.md").read_text()
     excused = {int(number) for number in re.findall(r"^\* \*\*case (\d+)\*\*", decisions, re.MULTILINE)}
     assert named | excused == set(range(1, CASES + 1))

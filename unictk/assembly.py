@@ -292,14 +292,14 @@ def measured(
     from unictk.benchmarks.recording import recorded
     from unictk.report.terminal import print_scores
 
-    judge = cast("Judge", make_judge(cfg.judge, backbone))
+    judge = make_judge(cfg.judge, backbone)
     ask = partial(benchmark.evaluate, backbone, judge, instantiate(cfg.sampling), cfg.seed)
-    result = recorded(folder, "measure", ask)
-    judged = ""
+    result = recorded(folder, "measure", partial(ask, folder=folder.path))
+    name = f"{benchmark.name}/judge"
     if benchmark.needs_judge and judge is not None:
-        folder.write_metrics({f"{benchmark.name}/judge": judge.name})
-        judged = f", judged by {judge.name}"
-    print_scores(f"{benchmark.name}{judged}", result.metrics)
+        folder.write_metrics({name: judge.name})
+    judged = judge.name if benchmark.needs_judge and judge is not None else result.remarks.get(name)
+    print_scores(f"{benchmark.name}{f', judged by {judged}' if judged else ''}", result.metrics)
     return dict(result.metrics)
 
 

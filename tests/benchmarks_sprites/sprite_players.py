@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 
 import torch
+from sprite_scenes import fulfil
 from torch import Tensor
 
 from unictk.backbones.base import Rows, RowShape
@@ -15,15 +16,13 @@ from unictk.benchmarks.sprites.items import Asking, Item
 from unictk.concepts.known_rows import save_known
 from unictk.judges.oracle import OracleJudge
 from unictk.samples import GeneratedImage, Image, Request, Sampling, Text
-from unictk.sprites.asked import ATTRIBUTES, Asked
 from unictk.sprites.grammar.claims import claims
 from unictk.sprites.grammar.descriptions import canonical
-from unictk.sprites.grammar.predicates import VALUES
 from unictk.sprites.grammar.selfplay import proposal
 from unictk.sprites.grammar.verdicts import verdict_text
 from unictk.sprites.oracle import Reading, score
-from unictk.sprites.render import MOST_HIDDEN, most_hidden, render
-from unictk.sprites.scenes import IDENTITY, SETTINGS, Character, Identity, Scene
+from unictk.sprites.render import render
+from unictk.sprites.scenes import Scene
 from unictk.sprites.splits import random_scene
 
 SIZES = {"identifier": 1, "shared": 16, "generation": 8, "understanding": 8}
@@ -152,25 +151,3 @@ class Perfect(Constant):
     def reconstruct(self, images: Sequence[Image]) -> list[GeneratedImage]:
         pixels = [torch.from_numpy(image.source).permute(2, 0, 1).float() / 255 for image in images]
         return [GeneratedImage(picture, torch.zeros(1, dtype=torch.long), {}) for picture in pixels]
-
-
-def fulfil(chance: random.Random, asked: Asked) -> Scene:
-    """A scene that has everything asked for, found by trying."""
-    while True:
-        cast = []
-        for who in (*asked.characters, *[{}] * (asked.number - len(asked.characters))):
-            values = {name: who.get(name) or chance.choice(VALUES[name]) for name in ATTRIBUTES}
-            if values["accessory"] == "none":
-                values["item"] = "none"
-            cast.append(values)
-        try:
-            scene = Scene(asked.setting or chance.choice(SETTINGS), tuple(map(_character, cast)))
-        except ValueError:
-            continue
-        if most_hidden(scene) <= MOST_HIDDEN and score(asked, Reading(scene, 0.0, True)).all_right:
-            return scene
-
-
-def _character(values: Mapping[str, str]) -> Character:
-    who = Identity(*(values[name] for name in IDENTITY))
-    return Character(who, *(values[name] for name in ("accessory", "item", "column", "row", "size")))

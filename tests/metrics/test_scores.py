@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from unictk.metrics.bleu import CharBleu, char_bleu
 from unictk.metrics.matching import Choice, ExactMatch
 from unictk.metrics.recognition import KINDS, Recognition
+from unictk.metrics.unicycle import SoftHard
 
 
 def plain_bleu(answer: str, reference: str) -> float:
@@ -150,6 +151,7 @@ ASKED = [
     "hard",
     "hard",
 ]
+PROMPTS = [[1, 1, 0], [1, 1], [0.75, 1], [0], [1, 1, 1, 1]]
 
 WORKER = """
 import pickle, sys, warnings
@@ -158,10 +160,11 @@ warnings.simplefilter("ignore")
 from unictk.metrics.bleu import CharBleu
 from unictk.metrics.matching import Choice, ExactMatch
 from unictk.metrics.recognition import Recognition
+from unictk.metrics.unicycle import SoftHard
 
 rank, file, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 dist.init_process_group("gloo", init_method="file://" + file, rank=rank, world_size=2)
-answers, references, asked = pickle.load(sys.stdin.buffer)
+answers, references, asked, prompts = pickle.load(sys.stdin.buffer)
 shares = {"turns": slice(rank, None, 2), "all on one": slice(None) if rank == 0 else slice(0, 0)}
 found = {share: {} for share in shares}
 for share, mine in shares.items():
@@ -171,6 +174,9 @@ for share, mine in shares.items():
         value = metric.compute()
         found[share][type(metric).__name__] = (
             {k: v.item() for k, v in value.items()} if isinstance(value, dict) else value.item())
+    cycles = SoftHard()
+    cycles.update(prompts[mine])
+    found[share]["SoftHard"] = {k: v.item() for k, v in cycles.compute().items()}
 if rank == 0:
     # One rank alone must not wait for the other.
     alone = ExactMatch("bo", sync_on_compute=False)
@@ -183,7 +189,7 @@ dist.destroy_process_group()
 
 
 def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
-    work = pickle.dumps((ANSWERS, REFERENCES, ASKED))
+    work = pickle.dumps((ANSWERS, REFERENCES, ASKED, PROMPTS))
     outs = [tmp_path / f"{rank}.pkl" for rank in (0, 1)]
     ranks = [
         subprocess.Popen(
@@ -204,11 +210,16 @@ def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
     recognition.update(ANSWERS, ASKED)
     for metric in (match, bleu, choice):
         metric.update(ANSWERS, REFERENCES)
+    cycles = SoftHard()
+    cycles.update(PROMPTS)
     assert first.pop("alone") == match.compute().item()
     assert first == second
     for found in first.values():
         assert found["Recognition"] == {name: score.item() for name, score in recognition.compute().items()}
         assert found["ExactMatch"] == match.compute().item()
+        assert found["SoftHard"] == pytest.approx(
+            {name: score.item() for name, score in cycles.compute().items()}, abs=1e-12
+        )
         assert found["Choice"] == choice.compute().item()
         assert found["CharBleu"] == pytest.approx(bleu.compute().item(), abs=1e-12)
         assert 0 < found["ExactMatch"] < 1

@@ -22,6 +22,7 @@ _LEFT_OUT_SECTIONS = ("paths", "logger", "rerun", "hydra")
 _LEFT_OUT_KEYS = ("devices", "num_nodes", "num_workers")
 _LONGEST = 80
 _CONCEPT_FILES = ("concept.json", "concept.safetensors")
+_QUESTION_KEYS = ("questions", "prompts")
 
 
 def portable(config: DictConfig) -> dict[str, Any]:
@@ -51,18 +52,36 @@ def recorded(overrides: Iterable[str]) -> list[str]:
 
 
 def request_hash(config: Mapping[str, Any], *more: str) -> str:
-    """Eight hexadecimal digits of a portable configuration and of the saved concept it starts from."""
-    text = json.dumps([_without_secrets(config), *more, *_concepts(config)], sort_keys=True, default=str)
+    """Eight hexadecimal digits of a portable configuration and of what lies in the files it names.
+
+    These are saved concepts, and a benchmark's questions: others in the same place are another request.
+    """
+    read = [*_concepts(config), *_questions(config)]
+    text = json.dumps([_without_secrets(config), *more, *read], sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
 def _concepts(config: Mapping[str, Any]) -> list[str]:
-    """Hashes of the concepts that the request names: another one in the same folder is another request."""
+    """Hashes of the concepts that the request names."""
     task = config.get("task")
     saved = task.get("saved") if isinstance(task, Mapping) else None
     named = [config.get("rows"), *(saved if isinstance(saved, list) else [saved])]
     files = [Path(str(folder)) / name for folder in named if folder for name in _CONCEPT_FILES]
-    return [hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest() for file in files if file.is_file()]
+    return [_hash(file) for file in files if file.is_file()]
+
+
+def _questions(config: Mapping[str, Any]) -> list[str]:
+    """Hashes of the question files that the request names."""
+    benchmark = config.get("benchmark")
+    if not isinstance(benchmark, Mapping):
+        return []
+    named = [Path(str(benchmark[key])) for key in _QUESTION_KEYS if benchmark.get(key)]
+    files = [file for path in named for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    return [f"{file.name} {_hash(file)}" for file in files if file.is_file()]
+
+
+def _hash(file: Path) -> str:
+    return hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()
 
 
 def slug(overrides: Sequence[str], fallback: str) -> str:

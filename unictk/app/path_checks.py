@@ -117,6 +117,16 @@ def what_to_report(key: str, node: Mapping[str, Any]) -> None:
         raise UserError(f"{key}.runs: {str(places[0])!r} is a single run; nearest: {key}.run={places[0]}")
 
 
+def what_to_ask(key: str, node: Mapping[str, Any]) -> None:
+    """``questions`` must be a file or a folder, ``prompts`` too, or null."""
+    for name in ("questions", "prompts"):
+        value = node.get(name)
+        if isinstance(value, str) and value != MISSING and not Path(value).exists():
+            raise UserError(
+                f"{key}.{name}: {value!r} is not there; expected a jsonl file, or a folder of such"
+            )
+
+
 def output_folder(path: object) -> None:
     """``paths.output`` must be a folder, or one that can be made."""
     folder = Path(str(path)).absolute()
@@ -147,6 +157,7 @@ def _needs(key: str, node: Mapping[str, Any], name: str, file: str, what: str) -
 
 PATH_CHECKS: dict[str, Callable[[str, Mapping[str, Any]], None]] = {
     "unictk.datamodules.concept_data.read_concept": concept_folder,
+    "unictk.benchmarks.unicycle.bench.UniCycle": what_to_ask,
     "unictk.tasks.evaluate": what_to_evaluate,
     "unictk.tasks.generate": what_to_draw,
     "unictk.tasks.chat": saved_concepts,

@@ -8,14 +8,27 @@ from typing import Any
 
 from unictk.errors import UserError
 
-MODEL_BENCHMARKS = ("unictk.benchmarks.sprites.bench.SpritesBenchmark",)
+JUDGED_BENCHMARKS = ("unictk.benchmarks.sprites.bench.SpritesBenchmark",)
 """They evaluate a backbone itself, and a judge scores its drawings."""
+
+GRADED_BENCHMARKS = ("unictk.benchmarks.unicycle.bench.UniCycle",)
+"""They evaluate a backbone itself, and a judge, if there is one, grades its answers."""
+
+MODEL_BENCHMARKS = (
+    *JUDGED_BENCHMARKS,
+    *GRADED_BENCHMARKS,
+    "unictk.benchmarks.unicycle.bench.SpritesUniCycle",
+)
+"""They evaluate a backbone itself."""
 
 CONCEPT_BENCHMARKS = ("unictk.benchmarks.unifybench.bench.UnifyBench",)
 """They evaluate a concept in a backbone."""
 
 ANSWER_JUDGES = ("unictk.judges.rules.RulesJudge",)
 """They grade answers and cannot see."""
+
+PICTURE_JUDGES = ("unictk.judges.oracle.OracleJudge",)
+"""They see and grade no answers."""
 
 MEASURE, PRETRAIN = "unictk.tasks.measure", "unictk.tasks.pretrain"
 ASK_A_MODEL = {MEASURE: "measure", PRETRAIN: "pretrain"}
@@ -59,9 +72,14 @@ def benchmark_and_judge(plain: Mapping[str, Any]) -> None:
             f"benchmark: {found}; task={ASK_A_MODEL[task]} needs one without; nearest: benchmark=sprites"
         )
     judge = _target(plain, "judge")
-    if benchmark in MODEL_BENCHMARKS and (not judge or judge in ANSWER_JUDGES):
+    if benchmark in JUDGED_BENCHMARKS and (not judge or judge in ANSWER_JUDGES):
         found = judge.rpartition(".")[2] or "none"
         raise UserError(f"judge: {found} scores no drawings, but {name} has some; nearest: judge=oracle")
+    if benchmark in GRADED_BENCHMARKS and judge in PICTURE_JUDGES:
+        found = judge.rpartition(".")[2]
+        raise UserError(
+            f"judge: {found} grades no answers, and {name} has nothing else; nearest: judge=rules"
+        )
     known = plain["benchmark"].get("known")
     if known is not None and not Path(str(known)).is_file():
         raise UserError(f"benchmark.known: {str(known)!r} is not a file; expected rows of known characters")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from unictk.backbones.base import Backbone
 from unictk.records import ItemRecord
@@ -26,10 +26,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Flat metrics by their full name, and the records they come from, in the order of the work list."""
+    """Flat metrics by their full name, and the records they come from, in the order of the work list.
+
+    ``remarks`` go to ``metrics.json``, too: what a reader of the numbers must know, in words.
+    """
 
     metrics: dict[str, float]
     items: list[ItemRecord]
+    remarks: dict[str, str] = field(default_factory=dict)
 
 
 class Benchmark(Protocol):
@@ -75,7 +79,8 @@ class Benchmark(Protocol):
 class ModelBenchmark(Protocol):
     """An evaluation of a backbone itself, without a concept.
 
-    ``needs_judge``: somebody must say how far its drawings follow their prompts.
+    ``needs_judge``: somebody must say how far its drawings follow their prompts. One that does not need a
+    judge says in its remarks what it used a given one for.
     """
 
     name: str
@@ -84,14 +89,19 @@ class ModelBenchmark(Protocol):
     def evaluate(
         self,
         backbone: Backbone,
-        judge: Judge,
+        judge: Any,
         sampling: Sampling,
         seed: int,
         *,
         phase: str,
+        folder: Path | None = None,
         done: Iterable[ItemRecord] = (),
         save: Save | None = None,
         progress: Progress | None = None,
     ) -> Result:
-        """Ask what ``done`` does not answer yet for this phase, and score everything."""
+        """Ask what ``done`` does not answer yet for this phase, and score everything.
+
+        ``judge`` is a :class:`~unictk.judges.base.Judge` where one is needed; else that, a grader of answers,
+        or None. Pictures that are kept lie below ``folder``.
+        """
         ...

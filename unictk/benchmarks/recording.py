@@ -26,6 +26,6 @@ def recorded(folder: RunFolder, phase: str, ask: Callable[..., Result]) -> Resul
             save=lambda new: merge_records(records, new),
             progress=progress,
         )
-    folder.write_metrics(result.metrics)
+    folder.write_metrics({**result.metrics, **result.remarks})
     folder.stage_done(phase)
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 GRADES = (0.0, 0.5, 1.0)
 """Wrong, partly right, right (UniCTokens, section 4)."""
@@ -37,4 +37,15 @@ class Grader(Protocol):
 
     def grade(self, requests: Sequence[AnswerRequest]) -> list[Grade]:
         """A grade per request, each what the request alone would get."""
+        ...
+
+
+@runtime_checkable
+class Converser(Protocol):
+    """Replies to whole conversations, for whoever has words of his own to ask a judge with."""
+
+    name: str
+
+    def ask(self, conversations: Sequence[Sequence[dict[str, Any]]]) -> list[str]:
+        """The reply to each conversation (messages with ``role`` and ``content``), on its own."""
         ...

@@ -55,6 +55,10 @@ class OpenAIJudge:
         """A grade per answer; a reply without one of the three scores is ``unparsable``."""
         return [_grade(reply) for reply in self.endpoint.ask([_answer(one) for one in requests])]
 
+    def ask(self, conversations: Sequence[Sequence[Message]]) -> list[str]:
+        """The reply to each conversation, on its own."""
+        return self.endpoint.ask(conversations)
+
 
 def _verdict(reply: str) -> Verdict:
     score = read_score(reply, BEST)

@@ -13,6 +13,9 @@ _OUT_OF = re.compile(r"(?<![\d./-])(\d+(?:\.\d+)?)\s*/\s*(\d+)(?![\d/]|\.\d)")
 _ALONE = re.compile(rf"\s*{_NUMBER}\s*\.?\s*")
 _DECODER = json.JSONDecoder()
 
+MISSING = object()
+"""In place of a field that no object has; null is a value."""
+
 
 def read_score(reply: str, highest: float) -> float | None:
     """The score from 0 to ``highest`` in a reply; None if there is none, or several, or one out of range.
@@ -21,15 +24,20 @@ def read_score(reply: str, highest: float) -> float | None:
     ``score: 7`` or ``score: 7/10`` in prose, a ``7/10`` in prose. What is out of range, or out of another
     number of points, is not scaled: the judge did not use the scale.
     """
-    found = [value["score"] for value in _objects(reply) if "score" in value]
-    if found:
-        return _checked(found[-1], highest)
+    if (found := read_field(reply, "score")) is not MISSING:
+        return _checked(found, highest)
     alone = _ALONE.fullmatch(reply)
     named = {alone.groups()} if alone else set(_FIELD.findall(reply)) or set(_OUT_OF.findall(reply))
     if len(named) != 1:
         return None
     score, points = named.pop()
     return _checked(score, highest) if not points or float(points) == highest else None
+
+
+def read_field(reply: str, name: str) -> Any:
+    """The value of ``name`` in the last JSON object of a reply that has one; :data:`MISSING` if none has."""
+    found = [value[name] for value in _objects(reply) if name in value]
+    return found[-1] if found else MISSING
 
 
 def read_analysis(reply: str) -> str:

@@ -71,21 +71,25 @@ def _context(run_folder: Path, data_root: Path | None) -> dict[str, Any]:
         "samples": samples,
         "command": command(status),
         "config": read_text(run_folder / "config.yaml"),
-        **_answers(records, phases, data_root),
+        **_answers(records, phases, data_root, run_folder),
     }
 
 
-def _answers(records: list[ItemRecord], phases: list[str], data_root: Path | None) -> dict[str, Any]:
+def _answers(
+    records: list[ItemRecord], phases: list[str], data_root: Path | None, run_folder: Path
+) -> dict[str, Any]:
     """The last phase's answers: wrong ones, right ones, and the pictures of those shown."""
     phase = phases[-1] if phases else ""
     found = scores.answers(records, phase)
     shown = found[:SHOWN_ANSWERS]
-    keys = {answer.record.image for answer in shown}
+    roots = {
+        answer.record.image: run_folder if drawn.is_drawn(answer.record) else data_root for answer in shown
+    }
     return {
         "phase": phase,
         "wrong": [answer for answer in shown if answer.record.score < 1],
         "right": [answer for answer in shown if answer.record.score >= 1],
         "wrong_count": sum(answer.record.score < 1 for answer in found),
         "answer_count": len(found),
-        "thumbnails": {key: pictures.inline_key(data_root, key, 112) for key in keys},
+        "thumbnails": {key: pictures.inline_key(root, key, 112) for key, root in roots.items()},
     }

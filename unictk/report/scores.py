@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,9 @@ LOSSES = {
     "text_loss": "mean loss per answer token",
     "image_loss": "mean loss per masked code",
 }
+
+SECOND = re.compile(r"_bleu$|/unparsable$|/agreement(_\w+)?$")
+"""Metrics that score an answer once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def is_loss(metric: str) -> bool:
 
 def less_is_better(metric: str) -> bool:
     """Whether a fall is an improvement: losses, and shares of what failed."""
-    return is_loss(metric) or "unreadable" in metric
+    return is_loss(metric) or "unreadable" in metric or "unparsable" in metric
 
 
 def meaning(name: str) -> str:
@@ -211,14 +215,15 @@ def by_phase(records: Sequence[ItemRecord], phases: Sequence[str]) -> dict[str, 
 def answers(records: Sequence[ItemRecord], phase: str) -> list[Answer]:
     """The phase's answers, the most wrong first.
 
-    Left out are second scores of an answer (``*_bleu``) and drawn pictures, which have a place of their own.
+    Left out are second scores of an answer (:data:`SECOND`) and drawn pictures, which have a place of their
+    own.
     """
     before = {record.key[1:]: record.answer for record in records if record.phase == BASE}
     chosen = [
         record
         for record in records
         if record.phase == phase
-        and not record.metric.endswith("_bleu")
+        and not SECOND.search(record.metric)
         and not (is_drawn(record) and read_drawings(record.answer))
     ]
     chosen.sort(key=lambda record: (record.score, record.metric, record.item_id))

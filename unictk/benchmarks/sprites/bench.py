@@ -55,13 +55,14 @@ class SpritesBenchmark:
         seed: int,
         *,
         phase: str,
+        folder: Path | None = None,
         done: Iterable[ItemRecord] = (),
         save: Save | None = None,
         progress: Progress | None = None,
     ) -> Result:
         """Ask what ``done`` does not answer yet for this phase, and score everything.
 
-        No concept stays attached.
+        No concept stays attached, and no picture is kept in ``folder``.
 
         Raises:
             WeightsError: the known characters' file is missing, damaged, or of another backbone.

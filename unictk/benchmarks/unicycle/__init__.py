@@ -1,0 +1,1 @@
+"""UniCycle (UniCorn, section 3.4): a model answers questions about pictures that it drew itself."""
