@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,11 @@ from selfplay_requests import COUNTS, claimed, request, small_showo
 
 from unictk import tasks
 from unictk.errors import DataError, UserError
-from unictk.modules import unicorn
-from unictk.modules.unicorn import DrawingAndJudging, Proposing
+from unictk.modules.unicorn import DrawingAndJudging, Proposing, SelfTraining
 from unictk.records import FILE, read_records
 from unictk.selfplay import shards as shards_module
 from unictk.selfplay.play import Play
+from unictk.selfplay.proposer import streams
 from unictk.selfplay.rollouts import accepted, mine
 from unictk.selfplay.stores import Stores
 
@@ -113,40 +114,50 @@ class Killed(BaseException):
     """In the place of a signal: nothing of ours catches it."""
 
 
-def killing(monkeypatch: pytest.MonkeyPatch, where: object, name: str, at: int) -> None:
-    """The ``at``-th call raises, after it has done its work if it is odd."""
+def killed_at_file(patch: pytest.MonkeyPatch, at: int) -> None:
+    """The ``at``-th file of self-play's is not given its name."""
+    rename, files = os.replace, iter(range(1, 10_000))
+
+    def counted(source: object, target: object) -> None:
+        if "/selfplay/" in str(target) and next(files) == at:
+            raise Killed
+        rename(source, target)  # type: ignore[arg-type]
+
+    patch.setattr(os, "replace", counted)
+
+
+def killed_behind(patch: pytest.MonkeyPatch, where: type, name: str, at: int) -> None:
+    """The ``at``-th call is the last thing that is done."""
     real, calls = getattr(where, name), iter(range(1, 10_000))
 
     def counted(*args: object, **more: object) -> object:
-        call = next(calls)
-        if call == at and at % 2 == 0:
-            raise Killed
         found = real(*args, **more)
-        if call == at:
+        if next(calls) == at:
             raise Killed
         return found
 
-    monkeypatch.setattr(where, name, counted)
+    patch.setattr(where, name, counted)
 
 
-@pytest.mark.parametrize(
-    ("where", "name", "at"),
-    [
-        (shards_module.os, "replace", 9),  # a picture is there, its record is not
-        (shards_module.os, "replace", 16),
-        (DrawingAndJudging, "_draw", 1),  # drawn and not judged
-        (unicorn.SelfTraining, "training_step", 2),  # behind the first checkpoint
-        (unicorn.SelfTraining, "training_step", 3),
-    ],
-    ids=["picture", "record", "judging", "step 2", "step 3"],
-)
+KILLS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "a picture": lambda patch: killed_at_file(patch, 7),
+    "the rollouts' manifest": lambda patch: killed_at_file(patch, 12),
+    "the judgements": lambda patch: killed_at_file(patch, 13),
+    "after drawing": lambda patch: killed_behind(patch, DrawingAndJudging, "_draw", 2),
+    "step 2": lambda patch: killed_behind(patch, SelfTraining, "training_step", 2),
+    "the last step": lambda patch: killed_behind(patch, SelfTraining, "training_step", 3),
+}
+"""Proposals are the first four files; then a batch has six pictures and two files for each kind of record."""
+
+
+@pytest.mark.parametrize("moment", KILLS)
 def test_a_killed_run_goes_on_to_the_same_end(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: object, name: str, at: int
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     path = tmp_path / "killed"
     folder = claimed(path)
     with monkeypatch.context() as patch:
-        killing(patch, where, name, at)
+        KILLS[moment](patch)
         with pytest.raises(Killed):
             tasks.selfplay(request(), folder)
     assert not (path / "weights" / "showo").exists()
@@ -161,8 +172,6 @@ def shared(path: Path, world: int) -> Path:
     """Proposing, drawing and judging, each by ``world`` processes in turn, without a process group."""
     made = Play(request(), claimed(path))
     players, stores, plan = made.players, made.stores, made.players.plan()
-    from unictk.selfplay.proposer import streams
-
     quotas = players.categories.shares(made.rules.prompts)
     proposer, made_by = players.proposer()
     module = Proposing(made.backbone, proposer, stores, made.rules.questions, made_by, lambda stream: None)

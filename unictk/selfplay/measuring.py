@@ -30,6 +30,7 @@ def measure(
     seed: int,
     phase: str,
     suffix: str,
+    world_size: int,
     loggers: Iterable[Logger],
     step: int,
 ) -> None:
@@ -39,7 +40,7 @@ def measure(
         found = benchmark.evaluate(backbone, examiner, sampling, seed, **how)
         return replace(found, metrics=suffixed(found.metrics, suffix))
 
-    result = recorded(folder, phase, ask)
+    result = recorded(folder, phase, ask, world_size)
     folder.write_metrics({f"{benchmark.name}/judge": examiner.name})
     for logger in loggers:
         log_scores([logger], result.metrics, step)

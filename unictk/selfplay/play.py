@@ -99,7 +99,7 @@ class Play:
             module = Proposing(self.backbone, proposer, self.stores, rules.questions, made_by, told)
             trainer.predict(module, datamodule=Work(deal), return_predictions=False)
 
-        self.play("propose", number, lambda world: sum(one.quota for one in deal(0, world)), run)
+        self.stage("propose", number, lambda world: sum(one.quota for one in deal(0, world)), run)
 
     def draw(self, number: int) -> None:
         """The solver draws each prompt, the judge scores each picture, and lessons are chosen."""
@@ -118,7 +118,7 @@ class Play:
             trainer.predict(module, datamodule=Work(deal), return_predictions=False)
 
         total = len(prompts) * rules.rollouts
-        self.play("draw", number, lambda world: total // world, run, self.choose)
+        self.stage("draw", number, lambda world: total // world, run, self.choose)
 
     def choose(self, number: int) -> None:
         """Choose and write the lessons, and tell what came of the round (first process)."""
@@ -191,12 +191,13 @@ class Play:
         if self.benchmark is None or not self.first or self.folder.stage_is_done(phase):
             return
         self.become(number)
-        place(self.backbone, bare_trainer(self.cfg))
+        trainer = bare_trainer(self.cfg)
+        place(self.backbone, trainer)
         sampling = instantiate(self.cfg.sampling)
         loggers = self.trainer.loggers if self.trainer is not None else ()
         measure(
             *(self.folder, self.benchmark, self.backbone, self.players.examiner, sampling, self.seed),
-            *(phase, suffix, loggers, number + 1),
+            *(phase, suffix, trainer.world_size, loggers, number + 1),
         )
 
     def tell_change(self) -> None:
@@ -206,9 +207,9 @@ class Play:
 
     # -- what stages share -----------------------------------------------------------------------------
 
-    def play(
+    def stage(
         self,
-        stage: str,
+        kind: str,
         number: int,
         share: Callable[[int], int],
         run: Callable[[Trainer, Meter | None], None],
@@ -217,13 +218,13 @@ class Play:
         """Run a stage of the predict loop on all processes.
 
         Args:
-            stage: its name.
+            kind: its name without the round.
             number: of the round.
             share: how much of the work the first of so many processes has, for its meter.
             run: the stage.
             afterwards: what the first process does then, while the others wait.
         """
-        name = f"{stage}-{number:02d}"
+        name = f"{kind}-{number:02d}"
         trainer = bare_trainer(self.cfg)
         place(self.backbone, trainer)
         self.folder.stage_started(name, trainer.world_size)
