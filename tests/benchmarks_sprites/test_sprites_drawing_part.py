@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from showo_makers import make_showo
 
-from unictk.benchmarks.sprites.bench import SpritesBenchmark
+from unictk.benchmarks.sprites.drawing import drawing
 from unictk.benchmarks.sprites.items import Asking
+from unictk.benchmarks.sprites.looking import looking
+from unictk.benchmarks.sprites.roles import judgements
 from unictk.benchmarks.sprites_drawing import SpritesDrawing
 from unictk.judges.oracle import OracleJudge
 from unictk.samples import Sampling
@@ -13,9 +15,8 @@ from unictk.samples import Sampling
 
 def test_it_is_the_beginning_of_the_full_benchmark() -> None:
     asking = Asking(make_showo(max_text=64), OracleJudge(), Sampling(steps=1), 0)
-    full = {
-        item.key: item for subject in SpritesBenchmark("quick").subjects(asking) for item in subject.items
-    }
+    every = [*looking(asking, "quick"), *drawing(asking, "full"), *judgements(asking, "full")]
+    full = {item.key: item for subject in every for item in subject.items}
     part = SpritesDrawing(one=7, two=5, questions=3, judgements=2)
     subjects = part.subjects(asking)
     assert [len(subject.items) for subject in subjects] == [3, 7, 5, 2]

@@ -159,9 +159,9 @@ def test_a_killed_run_goes_on_to_the_same_end(
     with monkeypatch.context() as patch:
         KILLS[moment](patch)
         with pytest.raises(Killed):
-            tasks.selfplay(request(), folder)
+            tasks.selfplay(request(benchmark=None), folder)
     assert not (path / "weights" / "showo").exists()
-    play(path)
+    play(path, request(benchmark=None))
     assert manifests(path) == manifests(whole)
     assert pictures(path) == pictures(whole)
     for key, tensor in weights(whole).items():

@@ -20,7 +20,9 @@ from unictk.judges.base import Judge
 from unictk.records import ItemRecord
 from unictk.samples import Sampling
 
-QUICK_QUESTIONS = 50
+QUICK_QUESTIONS, QUICK_ONE, QUICK_TWO = 50, 38, 19
+"""Items of a quick benchmark, whose making takes an eighth of the time; longer lists begin with them."""
+
 SUBJECTS = 2
 """Of the drawing subjects: prompts of one character and of two. Those behind are drawn from a plan."""
 
@@ -69,19 +71,24 @@ class SpritesDrawing:
 
     def subjects(self, asking: Asking) -> list[Subject[Any]]:
         """The work list: the first items of each subject of the full benchmark."""
-        # The short questions begin with those on attributes; a quick benchmark has this many of them.
-        scale: Scale = "quick" if self.questions <= QUICK_QUESTIONS else "full"
-        short = looking(asking, scale)[:1] if self.questions else []
-        return [*_first(short, [self.questions]), *self._drawn(asking)]
-
-    def _drawn(self, asking: Asking) -> list[Subject[Any]]:
-        drawn = [*drawing(asking, "full")[:SUBJECTS], *judgements(asking, "full")]
-        return _first(drawn, [self.one, self.two, self.judgements])
+        return [*self._asked(asking), *self._drawn(asking)]
 
     def prompts(self, backbone: Backbone, seed: int) -> list[str]:
         """What is drawn here, so that nothing of it is trained on."""
         subjects = self._drawn(Asking(backbone, ORACLE, Sampling(), seed))
         return [item.question for subject in subjects for item in subject.items]
+
+    def _asked(self, asking: Asking) -> list[Subject[Any]]:
+        """The short questions begin with those on attributes; a quick benchmark has some of them."""
+        scale: Scale = "quick" if self.questions <= QUICK_QUESTIONS else "full"
+        return _first(looking(asking, scale)[:1], [self.questions]) if self.questions else []
+
+    def _drawn(self, asking: Asking) -> list[Subject[Any]]:
+        quick = self.one <= QUICK_ONE and self.two <= QUICK_TWO
+        drawn: list[Subject[Any]] = [*drawing(asking, "quick" if quick else "full")[:SUBJECTS]]
+        if self.judgements:
+            drawn += judgements(asking, "full")
+        return _first(drawn, [self.one, self.two, self.judgements])
 
 
 def _first(subjects: Sequence[Any], counts: Sequence[int]) -> list[Subject[Any]]:

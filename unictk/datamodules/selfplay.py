@@ -40,7 +40,7 @@ class Work(LightningDataModule, Generic[T]):
         steps = self.deal(trainer.global_rank, trainer.world_size)
         return DataLoader(_Steps(steps), batch_size=None, collate_fn=_as_it_is)
 
-    def transfer_batch_to_device(self, batch: T, device: torch.device, dataloader_idx: int) -> T:
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """The step as it is: it holds no tensors."""
         return batch
 
