@@ -117,8 +117,15 @@ def keep(
 def on_device(cfg: DictConfig) -> Backbone:
     """The backbone on the trainer's device."""
     backbone: Backbone = instantiate(cfg.backbone)
-    place(backbone, _built(cfg, logger=False, enable_checkpointing=False))
+    place(backbone, bare_trainer(cfg))
     return backbone
+
+
+def bare_trainer(cfg: DictConfig) -> Trainer:
+    """The configured Trainer without callbacks and loggers, for work that is no training."""
+    return _built(
+        cfg, logger=False, enable_checkpointing=False, enable_progress_bar=False, inference_mode=False
+    )
 
 
 def with_saved(cfg: DictConfig, saved: str) -> tuple[Backbone, ConceptTokens]:

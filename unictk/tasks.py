@@ -38,6 +38,7 @@ from unictk.assembly import (
     write_report,
 )
 from unictk.errors import DataError, UserError
+from unictk.selfplay.task import selfplay as selfplay
 
 Count = Annotated[int, Ge(1)]
 Epoch = Annotated[int, Ge(0)]

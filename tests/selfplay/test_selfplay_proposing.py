@@ -14,11 +14,12 @@ from unictk.errors import DataError
 from unictk.selfplay.categories import Category, load_categories
 from unictk.selfplay.paper_wording import PaperWording
 from unictk.selfplay.proposer import propose, streams
-from unictk.selfplay.proposing import ProposerRules, Stream
+from unictk.selfplay.proposers import GrammarProposer
+from unictk.selfplay.proposing import Ask, ProposerRules, Stream
 from unictk.selfplay.seeding import Rated, chosen, drawn
 from unictk.selfplay.similarity import Library, normal_form
 from unictk.selfplay.sprites_wording import SpritesWording
-from unictk.selfplay.wording import Demonstration
+from unictk.selfplay.wording import Demonstration, Question
 
 COUNTING, TWO, PORTRAIT = CATEGORIES
 
@@ -263,12 +264,16 @@ def test_draws():
 
 
 class SmallModel(Model):
-    """Answers the short question of the sprites world: it picks the subcategory itself, often the same."""
+    """Answers the short question of the sprites world: it picks the subcategory itself, often the same.
+
+    One prompt in ten says more than anybody can judge.
+    """
 
     def one(self, question, seed):
         self.asked.append((question, seed))
         chance = random.Random(seed)
-        words = " ".join(chance.choice(("red", "blue", "star", "cup", "forest", "hat")) for _ in range(9))
+        (said,) = GrammarProposer().say([Ask((0, 0), Question(""), seed, 1.0)], "relations")
+        words = json.loads(said)["prompt"] + " Upside down." * (chance.random() < 0.1)
         subcategory = chance.choice(("left", "left", "left", "above", "bigger", "sideways"))
         return json.dumps({"major_category": "relations", "subcategory": subcategory, "prompt": words})
 
@@ -283,6 +288,8 @@ def test_the_small_model_is_asked_in_its_own_words_and_chooses_subcategories():
     statuses = Counter(row.status for row in rows if hasattr(row, "slot"))
     assert statuses["wrong_category"] > 0
     assert statuses["full"] > 0
+    assert statuses["impossible"] > 0
+    assert not any("Upside down" in one.prompt for one in found.accepted)
     assert all("Two or three characters, one left of" in question for question, _ in model.asked)
     assert all("score" not in question for question, _ in model.asked), "it cannot rate prompts"
     ratings = [row for row in rows if hasattr(row, "event")]

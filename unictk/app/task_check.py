@@ -8,7 +8,10 @@ from typing import Any
 
 from unictk.errors import UserError
 
-JUDGED_BENCHMARKS = ("unictk.benchmarks.sprites.bench.SpritesBenchmark",)
+JUDGED_BENCHMARKS = (
+    "unictk.benchmarks.sprites.bench.SpritesBenchmark",
+    "unictk.benchmarks.sprites_drawing.SpritesDrawing",
+)
 """They evaluate a backbone itself, and a judge scores its drawings."""
 
 GRADED_BENCHMARKS = ("unictk.benchmarks.unicycle.bench.UniCycle",)
@@ -32,14 +35,16 @@ PICTURE_JUDGES = ("unictk.judges.oracle.OracleJudge",)
 
 MEASURE, PRETRAIN = "unictk.tasks.measure", "unictk.tasks.pretrain"
 ASK_A_MODEL = {MEASURE: "measure", PRETRAIN: "pretrain"}
+SELFPLAY = "unictk.tasks.selfplay"
 TRAIN, EVALUATE, GENERATE = "unictk.tasks.train", "unictk.tasks.evaluate", "unictk.tasks.generate"
 CONCEPT_STAGES, PARTS = "unictk.modules.unictokens.", "unictk.pretraining."
+SELF_TRAINING = "unictk.modules.unicorn.SelfTraining"
 ASK_A_CONCEPT = {TRAIN: "train", EVALUATE: "evaluate"}
 
 
 def stages_of_the_task(plain: Mapping[str, Any]) -> None:
     """Raises UserError where the task cannot train a stage; targets not known here are let through."""
-    task = _target(plain, "task")
+    task = target_of(plain, "task")
     for key, node in (plain.get("stages") or {}).items():
         target = str(node.get("_target_", "")) if isinstance(node, Mapping) else ""
         name = target.rpartition(".")[2]
@@ -47,6 +52,11 @@ def stages_of_the_task(plain: Mapping[str, Any]) -> None:
             raise UserError(
                 f"stages.{key}: {name} trains a concept, but task=pretrain trains parts of a model; "
                 f"nearest: experiment=pretrain/sprites"
+            )
+        if task in (TRAIN, PRETRAIN) and target == SELF_TRAINING:
+            raise UserError(
+                f"stages.{key}: {name} trains a model on what it taught itself, but task="
+                f"{task.rpartition('.')[2]} has it teach nothing; nearest: task=selfplay"
             )
         if task == TRAIN and target.startswith(PARTS):
             raise UserError(
@@ -57,7 +67,7 @@ def stages_of_the_task(plain: Mapping[str, Any]) -> None:
 
 def benchmark_and_judge(plain: Mapping[str, Any]) -> None:
     """Raises UserError where the task cannot use the benchmark; targets not known here are let through."""
-    task, benchmark = _target(plain, "task"), _target(plain, "benchmark")
+    task, benchmark = target_of(plain, "task"), target_of(plain, "benchmark")
     name = benchmark.rpartition(".")[2]
     if task in ASK_A_CONCEPT and benchmark in MODEL_BENCHMARKS:
         raise UserError(
@@ -71,7 +81,7 @@ def benchmark_and_judge(plain: Mapping[str, Any]) -> None:
         raise UserError(
             f"benchmark: {found}; task={ASK_A_MODEL[task]} needs one without; nearest: benchmark=sprites"
         )
-    judge = _target(plain, "judge")
+    judge = target_of(plain, "judge")
     if benchmark in JUDGED_BENCHMARKS and (not judge or judge in ANSWER_JUDGES):
         found = judge.rpartition(".")[2] or "none"
         raise UserError(f"judge: {found} scores no drawings, but {name} has some; nearest: judge=oracle")
@@ -91,8 +101,8 @@ def rewriting_of_the_task(plain: Mapping[str, Any]) -> None:
     how = sampling.get("rewrite", "none") if isinstance(sampling, Mapping) else "none"
     if how == "none":
         return
-    task = _target(plain, "task")
-    if task in (TRAIN, MEASURE, PRETRAIN, EVALUATE):
+    task = target_of(plain, "task")
+    if task in (TRAIN, MEASURE, PRETRAIN, EVALUATE, SELFPLAY):
         name = task.rpartition(".")[2]
         raise UserError(
             f"sampling.rewrite: {how}, but task={name} draws no prompt of yours; nearest: "
@@ -104,6 +114,7 @@ def rewriting_of_the_task(plain: Mapping[str, Any]) -> None:
         )
 
 
-def _target(plain: Mapping[str, Any], key: str) -> str:
+def target_of(plain: Mapping[str, Any], key: str) -> str:
+    """The ``_target_`` of a section, or an empty text."""
     node = plain.get(key)
     return str(node.get("_target_", "")) if isinstance(node, Mapping) else ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from unictk.app.path_checks import MISSING, PATH_CHECKS, output_folder, starting_rows
 from unictk.app.schema import targets_in
+from unictk.app.selfplay_check import selfplay_of_the_task
 from unictk.app.specs import Spec, branches, describe, fits, show, wrong_value
 from unictk.app.task_check import benchmark_and_judge, rewriting_of_the_task, stages_of_the_task
 from unictk.errors import UserError, nearest
@@ -46,6 +47,7 @@ class TreeCheck:
         stages_of_the_task(plain)
         benchmark_and_judge(plain)
         rewriting_of_the_task(plain)
+        selfplay_of_the_task(plain)
 
     def _value(self, key: str, value: Any, spec: Spec) -> None:
         if spec:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -122,6 +123,22 @@ class Backbone(Protocol):
         ``head="text"``: head rows are the mean text head row with the lowest text bias, input rows the
         mean text input row. ``head="codes"``: as the published vocabulary growth leaves them, copies of
         the rows of image codes first, first+1, ...
+        """
+        ...
+
+    def write_weights(self, folder: Path) -> Path:
+        """Write all that training may change, whole or not at all, in the published layout.
+
+        Into a folder of the backbone's own below ``folder``, which is returned: a later run can start from
+        it. The image tokenizer is not written.
+        """
+        ...
+
+    def read_weights(self, folder: Path) -> None:
+        """Take what :meth:`write_weights` wrote below ``folder``, frozen and ready to be asked.
+
+        Raises:
+            WeightsError: nothing is there, or it is of another network.
         """
         ...
 

@@ -10,10 +10,13 @@ from unictk.callbacks.meter import Meter
 from unictk.records import FILE, merge_records, read_records
 
 
-def recorded(folder: RunFolder, phase: str, ask: Callable[..., Result]) -> Result:
-    """Every batch of answers is kept, and what was answered before is not asked again."""
+def recorded(folder: RunFolder, phase: str, ask: Callable[..., Result], world_size: int = 1) -> Result:
+    """Every batch of answers is kept, and what was answered before is not asked again.
+
+    ``world_size``: processes of the run, of which this one alone asks.
+    """
     records = folder.path / FILE
-    folder.stage_started(phase)
+    folder.stage_started(phase, world_size)
     with Meter(phase, None) as meter:
 
         def progress(answered: int, total: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from unictk.errors import UserError
 from unictk.records import FILE, ItemRecord, read_records
 from unictk.report import concept_card, curves, drawn, pictures, scores
+from unictk.report.selfplay import shown_rounds
 from unictk.report.sources import command, read_object, read_settings, read_text, stage_seconds
 from unictk.report.templates import fill, source, write_page
 
@@ -63,6 +64,7 @@ def _context(run_folder: Path, data_root: Path | None) -> dict[str, Any]:
         "phases": phases,
         "drawn": drawn.drawn_sections(run_folder, records, drawing),
         "drawn_phases": drawing,
+        "rounds": shown_rounds(run_folder),
         "meaning": scores.meaning,
         "curves": curves.loss_curves(run_folder),
         "curve_width": curves.WIDTH,

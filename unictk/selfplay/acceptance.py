@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,10 +13,18 @@ from unictk.selfplay.categories import Category, even, folded
 from unictk.selfplay.similarity import Library, normal_form
 
 Refusal = Literal[
-    "unparsed", "incomplete", "wrong_category", "held_out", "full", "duplicate", "near_duplicate"
+    "unparsed",
+    "incomplete",
+    "wrong_category",
+    "held_out",
+    "impossible",
+    "full",
+    "duplicate",
+    "near_duplicate",
 ]
 """Why an answer gives no prompt: no JSON object with one; a field is missing; it names another category or
-subcategory; the prompt is examined later; its subcategory has enough; it is there already, or almost."""
+subcategory; the prompt is examined later; it cannot be taken apart, so nobody could judge its pictures; its
+subcategory has enough; it is there already, or almost."""
 
 ACCEPTED = "accepted"
 
@@ -40,6 +48,7 @@ class Acceptance:
         asked: the proposer is told the subcategory, and must write for it.
         slack: where it is not told: no subcategory gets more than its even share times this.
         held_out: normal forms of prompts that nothing may be trained on.
+        possible: whether a prompt can be judged; None: every one can.
     """
 
     category: Category
@@ -47,6 +56,7 @@ class Acceptance:
     asked: bool
     slack: float
     held_out: Collection[str]
+    possible: Callable[[str], bool] | None = None
 
     def judge(self, text: str, asked: str, library: Library, counts: Mapping[str, int]) -> Decision:
         """What becomes of the answer, given the prompts and the counts of subcategories so far."""
@@ -65,6 +75,8 @@ class Acceptance:
             refusal = "incomplete"
         elif form in self.held_out:
             refusal = "held_out"
+        elif self.possible is not None and not self.possible(said.prompt):
+            refusal = "impossible"
         elif category.subcategories and counts.get(subcategory, 0) >= self.most(subcategory):
             refusal = "full"
         elif library.has(said.prompt):

@@ -25,7 +25,7 @@ from annotated_types import Ge, Le
 
 from unictk.chance import seed_of
 from unictk.selfplay.groups import Group
-from unictk.selfplay.quotas import Place, Quotas, bin_of, dealt, stratified
+from unictk.selfplay.quotas import Limits, Place, Quotas, bin_of, dealt, stratified
 from unictk.selfplay.selection import Selection, select
 from unictk.selfplay.similarity import normal_form
 
@@ -82,7 +82,7 @@ def choose(
     categories: Sequence[str],
     rules: ReconstructionRules,
     seed: int,
-    quotas: Quotas | None = None,
+    quotas: Quotas | Limits | None = None,
     held_out: Collection[str] = frozenset(),
     selector: Selector | None = None,
 ) -> Chosen:
@@ -93,7 +93,7 @@ def choose(
         categories: their categories, in the order of turns.
         rules: numbers.
         seed: of the lottery among judgements.
-        quotas: None: the paper's proportions, of the groups that are kept.
+        quotas: None: the paper's proportions, of the groups that are kept; limits are in part so.
         held_out: normal forms of prompts that nothing may be trained on; their groups are left out whole.
         selector: gives winner and loser of a group; None: the judge's scores do.
     """
@@ -110,7 +110,8 @@ def choose(
         if selection.kept:
             kept.append(_kept(group, selection, rules))
         places += _places(group, seed)
-    quotas = quotas or Quotas.of(len(kept))
+    if not isinstance(quotas, Quotas):
+        quotas = (quotas or Limits()).of(len(kept))
     chosen.generation = _winners(kept, categories, quotas.generation)
     chosen.caption = _winners(kept, categories, quotas.caption)
     chosen.judgement = _by_prompt(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from unictk.selfplay.answers import HIGHEST, PROPOSAL_KEYS
 from unictk.selfplay.categories import Category
-from unictk.selfplay.wording import Demonstration, Flavour, Question
+from unictk.selfplay.wording import Demonstration, Flavour, Points, Question
 
 PROPOSER = """You build a data set of hard prompts for text-to-image models.
 Category: {category}
@@ -98,6 +98,7 @@ class PaperWording:
 
     name = "paper"
     asks_subcategory = True
+    takes_apart = False
 
     def propose(
         self,
@@ -123,6 +124,10 @@ class PaperWording:
         ranked = "\n".join(f"{place}. {one}" for place, one in enumerate(category.criteria, 1))
         rubric = JUDGE.format(criteria=ranked, highest=HIGHEST)
         return Question(JUDGED.format(category=category.name, prompt=prompt), rubric)
+
+    def points(self, prompt: str) -> Points | None:
+        """Nothing: these prompts are free text."""
+        return None
 
     def caption(self, flavour: Flavour, chance: random.Random) -> str:
         """One of the instructions of the flavour."""

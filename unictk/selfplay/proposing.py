@@ -107,11 +107,13 @@ class Stream:
         self.category, self.quota, self.wording, self.rules = category, quota, wording, rules
         self.seed, self.round = seed, round_number
         asked = wording.asks_subcategory and bool(category.subcategories)
-        self.acceptance = Acceptance(category, quota, asked, rules.slack, held_out)
+        possible = (lambda prompt: wording.points(prompt) is not None) if wording.takes_apart else None
+        self.acceptance = Acceptance(category, quota, asked, rules.slack, held_out, possible)
         self.library = Library(threshold=rules.threshold)
         self.accepted: list[Demonstration] = []
         self.demonstrations: tuple[Demonstration, ...] = ()
         self.counts: Counter[str] = Counter()
+        self.answered = 0
         self.kind: Kind = "proposals"
         self.event = 0
         self._passes = 0
@@ -229,6 +231,7 @@ class Stream:
     def _decide(self) -> None:
         slot, attempt = self._slot, self._attempt
         found = self._judged(slot, attempt)
+        self.answered += 1
         number = len(self.accepted) if found.status == ACCEPTED else -1
         prefix = f"{self.round:02d}-{self.category.slug}"
         uid = f"{prefix}-{number:05d}" if number >= 0 else ""

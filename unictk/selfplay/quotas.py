@@ -32,6 +32,29 @@ class Quotas:
         return cls(prompts, prompts, prompts * 3 // 5, prompts // 5)
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Quotas as a request gives them: of each kind a number (0 leaves it out), or None for the paper's share.
+
+    The paper's share is of the groups that are kept, which nobody knows before.
+    """
+
+    generation: Annotated[int, Ge(0)] | None = None
+    caption: Annotated[int, Ge(0)] | None = None
+    judgement: Annotated[int, Ge(0)] | None = None
+    reflection: Annotated[int, Ge(0)] | None = None
+
+    def of(self, kept: int) -> Quotas:
+        """The quotas where so many groups are kept."""
+        share = Quotas.of(kept)
+        return Quotas(
+            share.generation if self.generation is None else self.generation,
+            share.caption if self.caption is None else self.caption,
+            share.judgement if self.judgement is None else self.judgement,
+            share.reflection if self.reflection is None else self.reflection,
+        )
+
+
 def bin_of(score: float) -> int:
     """Which of :data:`BINS` a score from 0 to 10 is in."""
     return next(number for number, (low, high) in enumerate(BINS) if low <= score < high)

@@ -103,6 +103,11 @@ class Shards(Generic[R]):
         for name in self.names():
             yield from self.read(name)
 
+    def of_round(self, number: int) -> Iterator[R]:
+        """The rows of one round of self-play, with which the names of its shards begin."""
+        for name in self.names(f"{number:02d}-"):
+            yield from self.read(name)
+
     def read(self, name: str) -> Iterator[R]:
         """The rows of one shard, a row group in memory at a time.
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import partial
 
 from unictk.selfplay.answers import judgement_text
 from unictk.selfplay.categories import Category
-from unictk.selfplay.wording import Demonstration, Flavour, Question
+from unictk.selfplay.wording import Demonstration, Flavour, Points, Question
 from unictk.sprites.grammar.captions import FREE
+from unictk.sprites.grammar.parse import parse
 from unictk.sprites.grammar.phrases import Phrasing
 from unictk.sprites.grammar.selfplay import proposer_question
-from unictk.sprites.grammar.verdicts import criticism, judge_question, parse_verdict, redraw
+from unictk.sprites.grammar.verdicts import criticism, judge_question, parse_verdict, redraw, verdict_text
 
 
 class SpritesWording:
@@ -26,6 +28,7 @@ class SpritesWording:
 
     name = "sprites"
     asks_subcategory = False
+    takes_apart = True
 
     def __init__(self, phrasing: Phrasing = "training") -> None:
         self.phrasing: Phrasing = phrasing
@@ -48,6 +51,11 @@ class SpritesWording:
     def judge(self, category: Category, prompt: str, chance: random.Random) -> Question:
         """The short rubric with the prompt; the picture follows."""
         return Question(judge_question(chance, prompt, self.phrasing))
+
+    def points(self, prompt: str) -> Points | None:
+        """As the grammar reads it; a prompt that asks nothing cannot be judged either."""
+        asked = parse(prompt)
+        return Points(asked, partial(verdict_text, asked)) if asked is not None and asked.points() else None
 
     def caption(self, flavour: Flavour, chance: random.Random) -> str:
         """Asks for a prompt in both flavours: a caption means the complete one here, which T is not."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from unictk.selfplay.acceptance import ACCEPTED
+from unictk.selfplay.categories import slug_of
 from unictk.selfplay.groups import Group
 from unictk.selfplay.rows import LessonRow, ProposalRow
 from unictk.selfplay.selection import select
@@ -79,3 +80,37 @@ def summary(
     for lesson in lessons:
         lines[lesson.category].lessons[lesson.kind] += 1
     return dict(lines)
+
+
+def round_metrics(lines: Mapping[str, CategorySummary]) -> dict[str, float]:
+    """The round in numbers that equal runs share: of all categories together, and a few of each."""
+    whole = together(lines.values())
+    found = _counts(whole) | {"judged": float(whole.judgements.total())}
+    found |= {f"lessons_{kind}": float(count) for kind, count in sorted(whole.lessons.items())}
+    for category, line in lines.items():
+        found |= {f"{slug_of(category)}/{name}": value for name, value in _counts(line).items()}
+    return found
+
+
+def together(lines: Iterable[CategorySummary]) -> CategorySummary:
+    """The sum of the lines."""
+    whole = CategorySummary()
+    for line in lines:
+        for name in ("proposals", "judgements", "rungs", "groups", "lessons"):
+            getattr(whole, name).update(getattr(line, name))
+        whole.best += line.best
+        whole.best_count += line.best_count
+        whole.pictures += line.pictures
+        whole.seconds += line.seconds
+    return whole
+
+
+def _counts(line: CategorySummary) -> dict[str, float]:
+    counts = {
+        "proposed": line.proposals.total(),
+        "accepted": line.proposals[ACCEPTED],
+        "kept": line.groups["kept"],
+        "without_score": line.judgements.total() - line.judgements["ok"],
+    }
+    mean = {} if line.mean_best is None else {"mean_best": line.mean_best}
+    return {name: float(count) for name, count in counts.items()} | mean

@@ -8,7 +8,7 @@ from itertools import islice
 from unictk.selfplay.categories import CategorySet
 from unictk.selfplay.choosing import Chosen, ReconstructionRules, Selector, choose
 from unictk.selfplay.groups import read_groups
-from unictk.selfplay.quotas import Quotas
+from unictk.selfplay.quotas import Limits, Quotas
 from unictk.selfplay.reconstruction import Writer
 from unictk.selfplay.rows import JudgementRow, LessonRow, RolloutRow
 from unictk.selfplay.shards import Shards, content_key
@@ -27,7 +27,7 @@ def reconstruct(
     rules: ReconstructionRules,
     seed: int,
     round_number: int = 0,
-    quotas: Quotas | None = None,
+    quotas: Quotas | Limits | None = None,
     held_out: Collection[str] = frozenset(),
     selector: Selector | None = None,
     selected_by: str = "judge",

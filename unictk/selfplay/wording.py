@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from unictk.selfplay.categories import Category
+from unictk.sprites.asked import Asked
 
 Flavour = Literal["caption", "prompt"]
 """What a caption is asked for as: a description, or the prompt that the picture was drawn from."""
@@ -46,14 +47,28 @@ class Demonstration:
     prompt: str
 
 
+@dataclass(frozen=True, slots=True)
+class Points:
+    """A prompt taken apart.
+
+    ``asked`` has the points; ``judgement`` gives the answer to :meth:`Wording.judge` that says which of them
+    are right.
+    """
+
+    asked: Asked
+    judgement: Callable[[Mapping[str, bool]], str]
+
+
 class Wording(Protocol):
     """What each role is told. ``chance`` picks among ways of saying it, and nothing else is random.
 
     ``name`` stands in records. ``asks_subcategory``: the proposer is told which subcategory to write for.
+    ``takes_apart``: its prompts are of a grammar, so that a judge can be asked point by point.
     """
 
     name: str
     asks_subcategory: bool
+    takes_apart: bool
 
     def propose(
         self,
@@ -71,6 +86,10 @@ class Wording(Protocol):
 
     def judge(self, category: Category, prompt: str, chance: random.Random) -> Question:
         """For reasons and a score. The picture follows: pictures of one prompt share all before them."""
+        ...
+
+    def points(self, prompt: str) -> Points | None:
+        """The prompt taken apart; None: it cannot be."""
         ...
 
     def caption(self, flavour: Flavour, chance: random.Random) -> str:

@@ -7,7 +7,6 @@ plain tensors. Reading maps the file into memory, so nothing is copied until a n
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pickle
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unictk.errors import WeightsError, not_a_choice
 
@@ -124,15 +123,6 @@ def write_published(
     else:
         _write_shards(folder, tensors, file, shard_bytes)
     _write_json(folder / "config.json", config)
-
-
-def fingerprint(module: nn.Module) -> str:
-    """A hash of every parameter and buffer (name, dtype, shape, bytes), about 2 GB/s; a key for caches."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()[:32]
 
 
 def _load(
