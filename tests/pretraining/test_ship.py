@@ -21,7 +21,14 @@ def run(tmp_path):
     }
     (folder / "status.json").write_text(json.dumps(status))
     (folder / "metrics.json").write_text(
-        json.dumps({"sprites/qa": 0.98765, "sprites/qa/n": 600.0, "language/pretrain/loss": 1.0})
+        json.dumps(
+            {
+                "sprites/qa": 0.98765,
+                "sprites/qa/n": 600.0,
+                "language/pretrain/loss": 1.0,
+                "sprites/judge": "oracle",
+            }
+        )
     )
     return folder
 
@@ -38,6 +45,7 @@ def test_weights_and_card_are_copied_and_old_ones_go(run, tmp_path):
     assert "| sprites/qa | 0.9877 | 600 |" in card
     assert "| language | 90 min |" in card
     assert "pretrain/loss" not in card
+    assert "sprites/judge" not in card, "who judged is no number"
 
 
 @pytest.mark.parametrize("state", ["running", "failed", None])

@@ -35,14 +35,15 @@ def ship(run: Path, target: Path) -> int:
         raise DataError(f"{weights}: no weights here; expected a run of task=pretrain")
     if size > LIMIT:
         raise DataError(f"{weights}: {size:,} bytes; expected at most {LIMIT:,}")
+    words = card(status, read_json(run / METRICS), size)  # before anything is removed
     if target.exists():
         shutil.rmtree(target)
     shutil.copytree(weights, target)
-    (target / "README.md").write_text(card(status, read_json(run / METRICS), size), encoding="utf-8")
+    (target / "README.md").write_text(words, encoding="utf-8")
     return size
 
 
-def card(status: Mapping[str, Any], metrics: Mapping[str, float | None], size: int) -> str:
+def card(status: Mapping[str, Any], metrics: Mapping[str, float | str | None], size: int) -> str:
     """What the weights are, how they are made again, and what they measure."""
     command = " ".join(["python run.py", *status.get("overrides", ())])
     stages = status.get("stages", {}).items()
@@ -50,7 +51,7 @@ def card(status: Mapping[str, Any], metrics: Mapping[str, float | None], size: i
     scores = [
         f"| {name} | {value:.4f} | {int(metrics.get(f'{name}/n') or 0) or ''} |"
         for name, value in sorted(metrics.items())
-        if value is not None
+        if isinstance(value, int | float)  # who judged is a word
         and name.startswith(("sprites/", "clip/"))
         and not name.startswith("clip/clip/")  # losses of its training
         and not name.endswith("/n")
