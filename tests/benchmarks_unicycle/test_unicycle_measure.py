@@ -76,7 +76,10 @@ def test_the_task_measures_records_and_reports(tmp_path, monkeypatch, capsys):
     assert {record.phase for record in read_records(folder.path / FILE)} == {"measure"}
     page = (folder.path / "report.html").read_text()
     assert "every question is answered so" in page
-    assert page.count('<img src="data:image/') >= 3
+    asked = sum(len(one.questions) for one in player.cycles.values())
+    assert page.count('<img src="data:image/') == len(player.cycles) + asked, "every answer has its picture"
+    assert page.count("unicycle/open ·") == found["unicycle/open/n"]
+    assert "unicycle/agreement ·" not in page, "answers are told once"
     said = capsys.readouterr().out
     assert "unicycle, judged by rules" in said
     assert "unicycle/soft_relation" in said

@@ -76,7 +76,7 @@ def _questions(config: Mapping[str, Any]) -> list[str]:
     if not isinstance(benchmark, Mapping):
         return []
     named = [Path(str(benchmark[key])) for key in _QUESTION_KEYS if benchmark.get(key)]
-    files = [file for path in named for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    files = [file for path in named for file in (sorted(path.glob("*.json*")) if path.is_dir() else [path])]
     return [f"{file.name} {_hash(file)}" for file in files if file.is_file()]
 
 
