@@ -49,7 +49,8 @@ def request(overrides: Sequence[str]) -> DictConfig:
     """The request whose players are timed."""
     register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("config", overrides=["experiment=unicorn", "benchmark=none", *overrides])
+        own = ["experiment=unicorn", "benchmark=none", "backbone.prefix_cache_mb=0"]
+        return compose("config", overrides=[*own, *overrides])
 
 
 class Round:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, MinLen
 
 from unictk.errors import UserError
+from unictk.judges.base import Judge
 from unictk.selfplay.categories import CategorySet, load_categories
 from unictk.selfplay.choosing import ReconstructionRules
 from unictk.selfplay.paper_wording import PaperWording
@@ -15,9 +16,6 @@ from unictk.selfplay.proposing import ProposerRules
 from unictk.selfplay.quotas import Limits
 from unictk.selfplay.sprites_wording import SpritesWording
 from unictk.selfplay.wording import Wording
-
-if TYPE_CHECKING:
-    from unictk.judges.base import Judge
 
 Count = Annotated[int, Ge(1)]
 Turns = Annotated[list[Annotated[float, Ge(0)]], MinLen(1)]
