@@ -15,19 +15,19 @@ from transformers import PhiConfig
 
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.base import RowShape
+from unictk.backbones.checkpoints import fingerprint
+from unictk.backbones.keyvalues import Layers, Prefix
 from unictk.backbones.showo.answering import Reader, text_batches
 from unictk.backbones.showo.batch import Answers, Rows, ShowoBatch
 from unictk.backbones.showo.construction import build_network, check_sizes, fill_tokenizer
 from unictk.backbones.showo.crossentropy import frozen_table_cross_entropy
 from unictk.backbones.showo.drawing import Job, jobs, milestones
 from unictk.backbones.showo.encoding import codes_of, decode, encode, reconstruct
-from unictk.backbones.showo.keyvalues import Layers, Prefix
 from unictk.backbones.showo.layout import ShowoLayout
 from unictk.backbones.showo.magvit import MagvitV2
 from unictk.backbones.showo.prefixes import ImagePrefixes, prefix_ids
 from unictk.backbones.showo.sampling import mask_predict
 from unictk.backbones.showo.vocabulary import IGNORED, attention_allowed
-from unictk.backbones.showo.weights import fingerprint
 from unictk.concepts.tokens import ConceptTokens
 from unictk.errors import UserError
 from unictk.samples import Batch, GeneratedImage, Image, Loss, Request, Vectors
