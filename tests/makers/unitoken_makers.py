@@ -1,0 +1,50 @@
+"""Small UniTokens whose every number follows from a formula, and the specification's three sequences."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from unictk.backbones.unitoken.configs import language_config, vision_config
+from unictk.backbones.unitoken.network import UniTokenNetwork
+from unictk.backbones.unitoken.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary(size=9000)
+IMAGE = [8197, 8805, 8805, 10, 11, 8803, 12, 13, 8803, 8196]
+UNDERSTANDING = ([0, *IMAGE, 200, 300, 8710, 500, 501, 8710], [-100] * 14 + [500, 501, 8710])
+GENERATION = ([0, 210, 211, 8710, *IMAGE, 8710], [-100] * 4 + [*IMAGE, 8710])
+TEXT = ([0, 220, 8710, 600, 601, 602, 8710], [-100] * 3 + [600, 601, 602, 8710])
+
+
+@lru_cache(maxsize=1)
+def formula_network() -> UniTokenNetwork:
+    """Element i of the k-th tensor (names sorted) is 0.05 sin(0.1 k + 0.37 i), plus one in norm weights."""
+    language = language_config(
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=128,
+    )
+    vision = vision_config(
+        intermediate_size=64, num_hidden_layers=1, num_attention_heads=4, image_size=28, patch_size=14
+    )
+    network = UniTokenNetwork(language, vision, 9000)
+    state = network.state_dict()
+    for k, name in enumerate(sorted(state)):
+        flat = torch.arange(state[name].numel(), dtype=torch.float64)
+        values = 0.05 * torch.sin(0.1 * k + 0.37 * flat)
+        if "norm" in name and name.endswith("weight"):
+            values += 1
+        state[name] = values.float().view_as(state[name])
+    network.load_state_dict(state)
+    return network.requires_grad_(False).eval()
+
+
+def formula_pixels(count: int, shift: float) -> Tensor:
+    """(count, 3, 28, 28): element i is sin(0.05 i + shift)."""
+    flat = torch.arange(count * 3 * 28 * 28, dtype=torch.float64)
+    return torch.sin(0.05 * flat + shift).float().view(count, 3, 28, 28)
