@@ -67,13 +67,15 @@ def read_folder(
     return (_read_shards(file) if file.suffix == ".json" else read_file(file)), file
 
 
-def read_file(file: Path) -> dict[str, Tensor]:
+def read_file(file: Path, inside: str | None = None) -> dict[str, Tensor]:
     """The tensors of one file, safetensors or a pickle of plain tensors.
+
+    ``inside``: the entry of a pickle that holds the tensors, where it has such an entry.
 
     Raises:
         WeightsError: broken, or more than tensors.
     """
-    return _read_safetensors(file) if file.suffix == ".safetensors" else _read_pickle(file)
+    return _read_safetensors(file) if file.suffix == ".safetensors" else _read_pickle(file, inside)
 
 
 def load_tokenizer(
@@ -127,7 +129,7 @@ def write_folder(
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {prefix + name: tensor.detach() for name, tensor in state.items()}
     if shard_bytes is None:
-        _write_tensors(folder / file, tensors)
+        write_tensors(folder / file, tensors)
     else:
         _write_shards(folder, tensors, file, shard_bytes)
     _write_json(folder / "config.json", config)
@@ -206,7 +208,7 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{file}: truncated or not a safetensors file ({_line(error)})") from error
 
 
-def _read_pickle(file: Path) -> dict[str, Tensor]:
+def _read_pickle(file: Path, inside: str | None) -> dict[str, Tensor]:
     try:
         tensors = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except pickle.UnpicklingError as error:
@@ -215,6 +217,8 @@ def _read_pickle(file: Path) -> dict[str, Tensor]:
         ) from error
     except Exception as error:  # bytes that are no checkpoint make the reader raise almost anything
         raise WeightsError(f"{file}: truncated or not a checkpoint ({_line(error)})") from error
+    if inside is not None and isinstance(tensors, dict) and isinstance(tensors.get(inside), dict):
+        tensors = tensors[inside]
     if not isinstance(tensors, dict) or not all(
         isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors.items()
     ):
@@ -264,7 +268,8 @@ def check_shapes(
     raise WeightsError(f"{file}: {name} has shape {other}, expected {shape} ({len(wrong)} tensors differ)")
 
 
-def _write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
+def write_tensors(file: Path, tensors: Mapping[str, Tensor], inside: str | None = None) -> None:
+    """Write safetensors or, by its name, a pickle (under the entry ``inside``): whole or not at all."""
     part = file.with_name(f".{file.name}.part")
     plain = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     if file.suffix == ".safetensors":
@@ -272,9 +277,8 @@ def _write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
 
         save_file(plain, part, metadata={"format": "pt"})
     else:
-        torch.save(
-            {name: tensor.clone() for name, tensor in plain.items()}, part
-        )  # a view saves its whole file
+        whole = {name: tensor.clone() for name, tensor in plain.items()}  # a view saves its whole file
+        torch.save(whole if inside is None else {inside: whole}, part)
     os.replace(part, file)
 
 
@@ -290,7 +294,7 @@ def _write_shards(folder: Path, tensors: Mapping[str, Tensor], file: str, shard_
     placed: dict[str, str] = {}
     for number, shard in enumerate(shards, 1):
         path = folder / f"{Path(file).stem}-{number:05d}-of-{len(shards):05d}{Path(file).suffix}"
-        _write_tensors(path, shard)
+        write_tensors(path, shard)
         placed |= dict.fromkeys(shard, path.name)
     total = sum(tensor.nbytes for tensor in tensors.values())
     _write_json(folder / f"{file}.index.json", {"metadata": {"total_size": total}, "weight_map": placed})

@@ -49,7 +49,7 @@ class UniTokenLayout:
         any_resolution: tiles on a canvas that fits the picture's shape; otherwise one squeezed tile.
         canvases: widths and heights in tiles, in order of preference.
         positions: the language model's position limit.
-        condition_dropout: share of drawings trained on the picture alone, which guidance needs (published: 0).
+        condition_dropout: share of drawings trained on the picture alone, for guidance (published: 0).
         drawing_prompt: how a picture is asked for; ``{prompt}`` is what is wanted.
         before_image: ids between the end of a turn and the picture that answers it.
         legacy: as published: the separator is a target in every sample with a picture, and a picture to be
