@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from unictk.backbones.unitoken.anyres import CANVASES
 from unictk.backbones.unitoken.configs import language_config, vision_config
+from unictk.backbones.unitoken.layout import DRAW, UniTokenLayout
 from unictk.backbones.unitoken.network import UniTokenNetwork
 from unictk.backbones.unitoken.vocabulary import Vocabulary
 
@@ -48,3 +51,49 @@ def formula_pixels(count: int, shift: float) -> Tensor:
     """(count, 3, 28, 28): element i is sin(0.05 i + shift)."""
     flat = torch.arange(count * 3 * 28 * 28, dtype=torch.float64)
     return torch.sin(0.05 * flat + shift).float().view(count, 3, 28, 28)
+
+
+def tiny_network(seed: int, vocabulary: int = 60, layers: int = 1, draw: bool = True) -> UniTokenNetwork:
+    """A network of random numbers, with logits far enough apart to choose among."""
+    if draw:
+        torch.manual_seed(seed)
+    language = language_config(
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+    )
+    vision = vision_config(24, 48, 1, 2, image_size=12, patch_size=4)
+    network = UniTokenNetwork(language, vision, vocabulary)
+    if draw:
+        for name, parameter in network.named_parameters():
+            if parameter.ndim > 1 and "_norm." not in name:
+                torch.nn.init.normal_(parameter, std=0.3)
+    return network.requires_grad_(False).eval()
+
+
+def tiny_layout(
+    any_resolution: bool = True,
+    positions: int = 512,
+    condition_dropout: float = 0.0,
+    legacy: bool = False,
+    image_size: int = 16,
+    canvases: Sequence[Sequence[int]] = CANVASES,
+    drawing_prompt: str = DRAW,
+) -> UniTokenLayout:
+    """16-pixel pictures of 16 codes; tiles of 12 pixels and 9 features; the bundled tokenizer."""
+    return UniTokenLayout(
+        None,
+        image_size,
+        patch=4,
+        codebook=32,
+        tile=12,
+        tile_patch=4,
+        any_resolution=any_resolution,
+        canvases=canvases,
+        positions=positions,
+        condition_dropout=condition_dropout,
+        drawing_prompt=drawing_prompt,
+        legacy=legacy,
+    )

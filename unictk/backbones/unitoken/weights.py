@@ -1,9 +1,9 @@
 """Published weights of UniToken: reading and writing them, the image tokenizer in a file of its own.
 
 A checkpoint holds language model, adapter and vision tower under the network's own names, and never the
-image tokenizer: that is the ``vqgan.ckpt`` (or a safetensors file) of Chameleon. Norms of queries and keys have
-a row for each shard, (1, 128) as published; files converted by others have one for each head, which is accepted
-where the rows of a shard are equal.
+image tokenizer: that is the ``vqgan.ckpt`` (or a safetensors file) of Chameleon. Norms of queries and keys
+have a row for each shard, (1, 128) as published; files converted by others have one for each head, which is
+accepted where the rows of a shard are equal.
 """
 
 from __future__ import annotations
