@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from unictk.backbones.unitoken.anyres import CANVASES
+from unictk.backbones.unitoken.backbone import UniToken
 from unictk.backbones.unitoken.configs import language_config, vision_config
 from unictk.backbones.unitoken.layout import DRAW, UniTokenLayout
 from unictk.backbones.unitoken.network import UniTokenNetwork
 from unictk.backbones.unitoken.vocabulary import Vocabulary
+from unictk.backbones.unitoken.vq import VQTokenizer
 
 VOCABULARY = Vocabulary(size=9000)
 IMAGE = [8197, 8805, 8805, 10, 11, 8803, 12, 13, 8803, 8196]
@@ -97,3 +99,18 @@ def tiny_layout(
         drawing_prompt=drawing_prompt,
         legacy=legacy,
     )
+
+
+def make_unitoken(**options: object) -> UniToken:
+    """The whole backbone, with random weights that are livelier than fresh ones."""
+    language = language_config(32, 48, 2, 4, 4, max_position_embeddings=512)
+    vision = vision_config(24, 48, 1, 2, image_size=12, patch_size=4, pooling_head=False)
+    tokenizer = VQTokenizer(32, (1, 1, 2), 1, 8, 32, 8)
+    backbone = UniToken(tiny_layout(), language, vision, tokenizer, seed=3, **options)  # type: ignore[arg-type]
+    with torch.no_grad():
+        for parameter in backbone.network.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(6)
+        # The codebook of a fresh tokenizer lies far from what its encoder gives: few codes would be used.
+        tokenizer.quantize.embedding.weight.mul_(0.1)
+    return backbone

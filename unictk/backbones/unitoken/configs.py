@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 from annotated_types import Ge, Interval
 from transformers import ChameleonConfig, ChameleonVQVAEConfig, SiglipVisionConfig
@@ -100,3 +100,8 @@ def vision_config(
         patch_size=patch_size,
         vision_use_head=pooling_head,
     )
+
+
+def features_to_side(vision: SiglipVisionConfig) -> int:
+    """Features of a tile to a side (27 as published); left-over pixels at the right and bottom are unseen."""
+    return cast(int, vision.image_size) // cast(int, vision.patch_size)

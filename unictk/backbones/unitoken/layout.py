@@ -203,14 +203,20 @@ class UniTokenLayout:
 
     def batch(self, tapes: Sequence[Tape]) -> UniTokenBatch:
         """The tapes as tensors, with the pictures they show."""
-        shelf = Shelf(self.image_size, self.side, self.tile, self.codes, self._canvases())
+        shelf = self.shelf()
         codes = [shelf.codes(slot.picture) for tape in tapes for slot in tape.codes]
         tiles = [shelf.tiles(slot.picture, slot.half) for tape in tapes for slot in tape.features]
         first = [tile * self.tile_side**2 for tile in tiles]
         return UniTokenBatch(shelf.pictures(), sequences(tapes, codes, first, self.vocabulary.pad))
 
-    def _canvases(self) -> Canvases | None:
+    @property
+    def used_canvases(self) -> Canvases | None:
+        """The canvases, or None for one squeezed tile a picture."""
         return self.canvases if self.any_resolution else None
+
+    def shelf(self) -> Shelf:
+        """An empty collection of pictures."""
+        return Shelf(self.image_size, self.side, self.tile, self.codes, self.used_canvases)
 
 
 def _words(
@@ -221,7 +227,7 @@ def _words(
         return loaded, Vocabulary.named(loaded.get_vocab(), before_image)
     small = load_tokenizer(BUNDLED_TOKENIZER)
     grids = side // CELLS_PER_GRID
-    return small, Vocabulary.behind(len(small), codebook, int(small.eos_token_id), grids)  # type: ignore[arg-type]
+    return small, Vocabulary.behind(len(small), codebook, int(small.eos_token_id), grids)
 
 
 def _count(tape: Tape) -> Counts:

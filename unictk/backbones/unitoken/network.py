@@ -19,6 +19,7 @@ from transformers import ChameleonConfig, ChameleonModel, SiglipVisionConfig, Si
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.concept_rows import lookup, with_rows
 from unictk.backbones.keyvalues import KeyValues
+from unictk.backbones.unitoken.configs import features_to_side
 
 
 class ShardNorm(nn.Module):
@@ -71,7 +72,7 @@ class UniTokenNetwork(nn.Module):
                 nn.init.zeros_(layer.bias)
         self.size = vocabulary
         self.hidden = language.hidden_size
-        self.tokens_per_tile = (vision.image_size // vision.patch_size) ** 2
+        self.tokens_per_tile = features_to_side(vision) ** 2
         self.checkpoint_blocks = False
 
     @property
@@ -159,7 +160,9 @@ class UniTokenNetwork(nn.Module):
         """Compute anew what no file holds: rotary frequencies and the tower's position numbers."""
         self.model.rotary_emb = type(self.model.rotary_emb)(self.model.config).to(device)
         embeddings = self.vit.embeddings
-        embeddings.position_ids = torch.arange(embeddings.num_positions, device=device)[None]
+        embeddings.position_ids = nn.Buffer(
+            torch.arange(embeddings.num_positions, device=device)[None], persistent=False
+        )
 
 
 def _share_norms(model: nn.Module, config: ChameleonConfig) -> None:

@@ -126,10 +126,12 @@ def _config(network: UniTokenNetwork, any_resolution: bool, names: Mapping[str, 
     form = "AnyRes" if any_resolution else "Base"
     config = network.model.config.to_dict()
     config.pop("vq_config")
+    rope = network.model.config.rope_parameters
+    assert rope is not None
     return config | {
         "architectures": [f"ChameleonXLLMXForConditionalGeneration{form}"],
         "model_type": "chameleon",
-        "rope_theta": network.model.config.rope_parameters["rope_theta"],
+        "rope_theta": rope["rope_theta"],
         "mask_image_logits": False,
         "z_loss_weight": 1e-5,
         "vocabulary_map": dict(names),
