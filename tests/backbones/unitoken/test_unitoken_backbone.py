@@ -156,15 +156,18 @@ def test_a_picture_reads_the_same_drawn_or_from_its_file(model: UniToken) -> Non
 
 def test_drafts_grow_to_the_picture(model: UniToken) -> None:
     request = Request(Text("a ball"), seed=5)
-    drafts = model.drafts([request], 4)[0]
+    drafts = model.drafts([request], 8)[0]
     final = model.generate_images([request])[0]
     assert torch.equal(drafts[-1].codes, final.codes)
     grid = final.codes.view(4, 4)
     for number, draft in enumerate(drafts, 1):
-        assert torch.equal(draft.codes.view(4, 4)[:number], grid[:number])
-        assert torch.equal(draft.codes.view(4, 4)[number - 1 :], grid[number - 1].expand(5 - number, -1))
-    with pytest.raises(UserError, match="drafts: 5 of 4 rows"):
-        model.drafts([request], 5)
+        assert torch.equal(draft.codes[: 2 * number], final.codes[: 2 * number])
+    first, third = (drafts[number].codes.view(4, 4) for number in (0, 2))
+    assert first[0].tolist() == [grid[0, 0], grid[0, 1], grid[0, 1], grid[0, 1]]
+    assert torch.equal(first[3], first[0])
+    assert third[3].tolist() == [grid[1, 0], grid[1, 1], grid[0, 2], grid[0, 3]]
+    with pytest.raises(UserError, match="drafts: 17 of a picture of 16 codes; expected 1 to 16"):
+        model.drafts([request], 17)
 
 
 def concept(model: UniToken, name: str) -> ConceptTokens:

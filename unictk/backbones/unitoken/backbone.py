@@ -235,16 +235,19 @@ class UniToken(nn.Module):
         """The picture when 1/n, 2/n, ... of its codes are there; what is not yet repeats what is above it.
 
         Raises:
-            UserError: ``n`` is not between 1 and the number of rows.
+            UserError: ``n`` is not between 1 and the number of codes.
         """
-        if not 1 <= n <= self.layout.side:
-            raise UserError(f"drafts: {n} of {self.layout.side} rows of codes; expected 1 to that")
+        cells = self.layout.side**2
+        if not 1 <= n <= cells:
+            raise UserError(f"drafts: {n} of a picture of {cells} codes; expected 1 to {cells}")
         drawn: list[list[GeneratedImage]] = [[] for _ in requests]
         with self._precision():
             for places, drawing in self._reader().drawings(requests, self.batch_size, self.top_codes):
                 codes = draw(self.network, self.vocabulary, drawing)
                 stages = [
-                    pictures_of(_begun(codes, number, n), self.image_tokenizer, self.batch_size)
+                    pictures_of(
+                        _begun(codes, round(number * cells / n)), self.image_tokenizer, self.batch_size
+                    )
                     for number in range(1, n + 1)
                 ]
                 for item, place in enumerate(places):
@@ -264,8 +267,14 @@ class UniToken(nn.Module):
         return torch.autocast(self.network.input_table.device.type, torch.bfloat16, enabled=self.autocast)
 
 
-def _begun(codes: Tensor, number: int, n: int) -> Tensor:
-    """Codes (B, rows, columns) of which only the first ``number`` n-ths of the rows are drawn yet."""
-    rows = max(1, round(codes.shape[1] * number / n))
-    last = torch.arange(codes.shape[1], device=codes.device).clamp(max=rows - 1)
-    return codes[:, last]
+def _begun(codes: Tensor, count: int) -> Tensor:
+    """Codes (B, rows, columns) of which only the first ``count`` are drawn yet.
+
+    Each of the others repeats the lowest one drawn in its column, or the last one drawn at all.
+    """
+    rows, columns = codes.shape[1:]
+    across = torch.arange(columns, device=codes.device)
+    lowest = torch.where(across < count % columns, count // columns, count // columns - 1)
+    row = torch.minimum(torch.arange(rows, device=codes.device)[:, None], lowest.clamp(min=0))
+    column = torch.where(lowest < 0, count - 1, across)
+    return codes[:, row, column]
