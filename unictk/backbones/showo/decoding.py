@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from unictk.backbones.base import Rows as ConceptRows
-from unictk.backbones.showo.keyvalues import Growing, KeyValues, Layers, Prefix, Recorder
+from unictk.backbones.keyvalues import Growing, KeyValues, Layers, Prefix, Recorder
 from unictk.backbones.showo.network import ShowoNetwork
 from unictk.backbones.showo.vocabulary import Vocabulary, attention_allowed
 from unictk.chance import generator
