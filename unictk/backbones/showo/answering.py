@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.showo.decoding import Prompts, greedy_or_sampled, pad_left, read
-from unictk.backbones.showo.keyvalues import Layers, Prefix
+from unictk.backbones.keyvalues import Layers, Prefix
 from unictk.backbones.showo.layout import ShowoLayout
 from unictk.backbones.showo.network import ShowoNetwork
 from unictk.backbones.showo.tape import answer_texts, answering_tape, is_answering

@@ -21,7 +21,7 @@ from unictk.backbones.showo.construction import build_network, check_sizes, fill
 from unictk.backbones.showo.crossentropy import frozen_table_cross_entropy
 from unictk.backbones.showo.drawing import Job, jobs, milestones
 from unictk.backbones.showo.encoding import codes_of, decode, encode, reconstruct
-from unictk.backbones.showo.keyvalues import Layers, Prefix
+from unictk.backbones.keyvalues import Layers, Prefix
 from unictk.backbones.showo.layout import ShowoLayout
 from unictk.backbones.showo.magvit import MagvitV2
 from unictk.backbones.showo.prefixes import ImagePrefixes, prefix_ids

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from unictk.backbones.base import Rows as ConceptRows
-from unictk.backbones.showo.keyvalues import Growing, KeyValues, Layers, Prefix, Recorder
+from unictk.backbones.keyvalues import Growing, KeyValues, Layers, Prefix, Recorder
+from unictk.backbones.picking import pick
 from unictk.backbones.showo.network import ShowoNetwork
 from unictk.backbones.showo.vocabulary import Vocabulary, attention_allowed
 from unictk.chance import generator
@@ -90,9 +91,7 @@ def greedy_or_sampled(
     alive = list(range(len(limits)))
     while alive:
         logits = network.logits(state, rows).float()
-        tokens = [
-            _pick(line, temperatures[row], chance[row]) for line, row in zip(logits, alive, strict=True)
-        ]
+        tokens = [pick(line, temperatures[row], chance[row]) for line, row in zip(logits, alive, strict=True)]
         picked = torch.stack(tokens)
         going = []
         for index, (row, token) in enumerate(zip(alive, picked.tolist(), strict=True)):
@@ -113,14 +112,6 @@ def greedy_or_sampled(
         state = network.trunk(vectors, position[:, None], seen[:, None], cache)[:, -1]
         cache.advance()
     return answers
-
-
-def _pick(logits: Tensor, temperature: float, chance: torch.Generator) -> Tensor:
-    if temperature <= 0:
-        return logits.argmax()
-    cumulative = (logits / temperature).softmax(-1).cumsum(-1)
-    level = torch.rand((), generator=chance).to(logits.device) * cumulative[-1]
-    return torch.searchsorted(cumulative, level[None], right=True)[0].clamp(max=len(logits) - 1)
 
 
 class _Following(Recorder):

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PhiConfig, PhiForCausalLM
 
 from unictk.backbones.base import Rows as ConceptRows
-from unictk.backbones.showo.keyvalues import KeyValues
+from unictk.backbones.keyvalues import KeyValues
 from unictk.errors import UserError
 
 
