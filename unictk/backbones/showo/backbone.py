@@ -15,13 +15,13 @@ from transformers import PhiConfig
 
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.base import RowShape
+from unictk.backbones.keyvalues import Layers, Prefix
 from unictk.backbones.showo.answering import Reader, text_batches
 from unictk.backbones.showo.batch import Answers, Rows, ShowoBatch
 from unictk.backbones.showo.construction import build_network, check_sizes, fill_tokenizer
 from unictk.backbones.showo.crossentropy import frozen_table_cross_entropy
 from unictk.backbones.showo.drawing import Job, jobs, milestones
 from unictk.backbones.showo.encoding import codes_of, decode, encode, reconstruct
-from unictk.backbones.keyvalues import Layers, Prefix
 from unictk.backbones.showo.layout import ShowoLayout
 from unictk.backbones.showo.magvit import MagvitV2
 from unictk.backbones.showo.prefixes import ImagePrefixes, prefix_ids
