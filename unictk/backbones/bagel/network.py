@@ -37,7 +37,7 @@ class BagelNetwork(nn.Module):
     def __init__(self, language: Qwen2Config, vision: SiglipVisionConfig, sizes: Sizes) -> None:
         super().__init__()
         width = language.hidden_size
-        self.language_config, self.sizes = language, sizes
+        self.language_config, self.vision_config, self.sizes = language, vision, sizes
         self.patch = vision.patch_size
         self.embed_tokens = nn.Embedding(language.vocab_size, width)
         self.layers = nn.ModuleList(MixtureLayer(language, i) for i in range(language.num_hidden_layers))
@@ -49,9 +49,10 @@ class BagelNetwork(nn.Module):
         self.time = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
         self.latents_in = nn.Linear(sizes.latent_width, width)
         self.velocity_out = nn.Linear(width, sizes.latent_width)
-        self.register_buffer("latent_table", grid_table(sizes.latent_side, width), persistent=False)
-        self.register_buffer("vision_table", grid_table(sizes.vision_side, width), persistent=False)
+        self.register_buffer("latent_table", torch.zeros(0), persistent=False)
+        self.register_buffer("vision_table", torch.zeros(0), persistent=False)
         self.checkpoint_blocks = False
+        self.make_tables()
 
     @property
     def width(self) -> int:
@@ -62,6 +63,17 @@ class BagelNetwork(nn.Module):
     def device(self) -> torch.device:
         """Where the tables lie."""
         return self.embed_tokens.weight.device
+
+    def make_tables(self) -> None:
+        """Compute what follows from formulas, in fp32: position tables and rotary frequencies."""
+        self.latent_table = grid_table(self.sizes.latent_side, self.width).to(self.device)
+        self.vision_table = grid_table(self.sizes.vision_side, self.width).to(self.device)
+        self.rotary = Qwen2RotaryEmbedding(self.language_config).to(self.device)
+
+    def cast(self, dtype: torch.dtype) -> None:
+        """Change the weights' type; what follows from formulas stays fp32, or far positions blur."""
+        self.to(dtype)
+        self.make_tables()
 
     def draw_weights(self, seed: int) -> None:
         """Random weights as such models start: normal of 0.02, biases and velocities zero, norms one."""
