@@ -13,6 +13,11 @@ CASES = 33
 SELFPLAY_CASES = {23, 24, 26, 27}
 """Of UniCorn: those that need no trained model and no BAGEL; its tests have a folder of their own."""
 
+BAGEL_CASES = set(range(1, 17))
+"""Of UniCorn: those that compare BAGEL with its reference."""
+
+OTHER_METHODS = {"selfplay", "bagel"}
+
 
 def named_in(files: Iterable[Path]) -> set[int]:
     named: set[int] = set()
@@ -26,8 +31,13 @@ def test_every_case_of_selfplay_has_a_test() -> None:
     assert named_in((TESTS / "selfplay").glob("test_*.py")) == SELFPLAY_CASES
 
 
+def test_every_case_of_bagel_has_a_test() -> None:
+    assert named_in((TESTS / "backbones" / "bagel").glob("test_*.py")) == BAGEL_CASES
+
+
 def test_every_case_has_a_test_or_a_reason() -> None:
-    named = named_in(file for file in TESTS.rglob("test_*.py") if file.parent.name != "selfplay")
+    files = (file for file in TESTS.rglob("test_*.py") if file.parent.name not in OTHER_METHODS)
+    named = named_in(files)
     decisions = (TESTS.parent / "docs" / "decisions.md").read_text()
     excused = {int(number) for number in re.findall(r"^\* \*\*case (\d+)\*\*", decisions, re.MULTILINE)}
     assert named | excused == set(range(1, CASES + 1))
