@@ -10,10 +10,11 @@ from annotated_types import Ge, Gt, Interval
 from lightning import LightningDataModule, LightningModule
 
 from unictk.backbones.base import Backbone
+from unictk.backbones.checkpoints import fingerprint
 from unictk.backbones.showo.backbone import Showo
 from unictk.backbones.showo.factored import factor_codes, fold_codes
 from unictk.backbones.showo.masking import Schedule
-from unictk.backbones.showo.weights import fingerprint, load_language, write_published
+from unictk.backbones.showo.weights import load_language, write_published
 from unictk.concepts.known_rows import save_known
 from unictk.concepts.slots import KnownConcepts
 from unictk.datamodules.lessons import Late, Lessons

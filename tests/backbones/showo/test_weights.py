@@ -14,10 +14,10 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
+from unictk.backbones.checkpoints import fingerprint
 from unictk.backbones.showo.magvit import MagvitV2
 from unictk.backbones.showo.weights import (
     WEIGHT_FILES,
-    fingerprint,
     load_language,
     load_magvit,
     write_published,

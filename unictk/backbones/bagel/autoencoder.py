@@ -10,10 +10,9 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from unictk.backbones.convolutional import Decoder, Encoder, set_groups
+from unictk.backbones.autoencoders import Decoder, Encoder
+from unictk.backbones.convolutions import GROUPS, set_groups
 from unictk.errors import UserError
-
-GROUPS = 32
 
 
 @dataclass(frozen=True, slots=True)

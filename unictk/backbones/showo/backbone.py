@@ -15,6 +15,7 @@ from transformers import PhiConfig
 
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.base import RowShape
+from unictk.backbones.checkpoints import fingerprint
 from unictk.backbones.keyvalues import Layers, Prefix
 from unictk.backbones.showo.answering import Reader, text_batches
 from unictk.backbones.showo.batch import Answers, Rows, ShowoBatch
@@ -27,7 +28,6 @@ from unictk.backbones.showo.magvit import MagvitV2
 from unictk.backbones.showo.prefixes import ImagePrefixes, prefix_ids
 from unictk.backbones.showo.sampling import mask_predict
 from unictk.backbones.showo.vocabulary import IGNORED, attention_allowed
-from unictk.backbones.showo.weights import fingerprint
 from unictk.concepts.tokens import ConceptTokens
 from unictk.errors import UserError
 from unictk.samples import Batch, GeneratedImage, Image, Loss, Request, Vectors

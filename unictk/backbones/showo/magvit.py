@@ -12,11 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from unictk.backbones.convolutional import Decoder, Encoder, set_groups
+from unictk.backbones.autoencoders import Decoder, Encoder
+from unictk.backbones.convolutions import GROUPS, set_groups
 from unictk.errors import UserError
-
-GROUPS = 32
-"""Groups of every GroupNorm of the published tokenizer; channel counts must be multiples of it."""
 
 
 class SignQuantizer(nn.Module):

@@ -1,25 +1,27 @@
-"""Convolutional encoder and decoder that image tokenizers and autoencoders share, in their published names.
+"""Convolutional blocks of image tokenizers and autoencoders, with the names of their common ancestor.
 
-The layout of the latent diffusion models: residual blocks per resolution, one attention block in the
-middle. MAGVIT-v2 (Show-o) and the FLUX autoencoder (BAGEL) are made of it.
+MAGVIT-v2 and the VQGAN of Chameleon are built of the same blocks, so their published weights fit one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+GROUPS = 32
+"""Groups of every GroupNorm of the published tokenizers; channel counts must be multiples of it."""
 
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(1, channels, eps=1e-6)  # set_groups says how many groups
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Over one group, until :func:`set_groups` says how many: widths are known here, groups to the whole."""
+    return nn.GroupNorm(1, channels, eps=1e-6)
 
 
-def set_groups(module: nn.Module, groups: int) -> None:
-    """Give every GroupNorm inside ``module`` that many groups; its channels must be a multiple of it."""
-    for norm in module.modules():
+def set_groups(model: nn.Module, groups: int) -> None:
+    """The number of groups of every GroupNorm in the model."""
+    for norm in model.modules():
         if isinstance(norm, nn.GroupNorm):
             norm.num_groups = groups
 
@@ -29,9 +31,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width_in: int, width_out: int) -> None:
         super().__init__()
-        self.norm1 = _norm(width_in)
+        self.norm1 = group_norm(width_in)
         self.conv1 = nn.Conv2d(width_in, width_out, 3, padding=1)
-        self.norm2 = _norm(width_out)
+        self.norm2 = group_norm(width_out)
         self.conv2 = nn.Conv2d(width_out, width_out, 3, padding=1)
         if width_in != width_out:
             self.nin_shortcut = nn.Conv2d(width_in, width_out, 1)
@@ -49,7 +51,7 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = _norm(width)
+        self.norm = group_norm(width)
         self.q = nn.Conv2d(width, width, 1)
         self.k = nn.Conv2d(width, width, 1)
         self.v = nn.Conv2d(width, width, 1)
@@ -118,72 +120,3 @@ class Level(nn.Module):
         for block in self.block:
             x = block(x)
         return self.upsample(self.downsample(x))
-
-
-class Encoder(nn.Module):
-    """Pixels to one vector of z numbers per cell; every level but the last halves the side.
-
-    ``pointwise``: end in a 1x1 convolution over the vectors, ``quant_conv``.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        multipliers: Sequence[int],
-        blocks: Sequence[int],
-        z: int,
-        pointwise: bool = False,
-    ) -> None:
-        super().__init__()
-        widths = [channels] + [channels * m for m in multipliers]
-        last = len(multipliers) - 1
-        self.conv_in = nn.Conv2d(3, channels, 3, padding=1)
-        self.down = nn.ModuleList(
-            Level(widths[i], widths[i + 1], blocks[i], downsample=i < last) for i in range(last + 1)
-        )
-        self.mid = Middle(widths[-1])
-        self.norm_out = _norm(widths[-1])
-        self.conv_out = nn.Conv2d(widths[-1], z, 3, padding=1)
-        self.quant_conv = nn.Conv2d(z, z, 1) if pointwise else nn.Identity()
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] -> (B, z, H/f, W/f)."""
-        h = self.conv_in(pixels)
-        for level in self.down:
-            h = level(h)
-        h = self.conv_out(F.silu(self.norm_out(self.mid(h))))
-        return self.quant_conv(h)
-
-
-class Decoder(nn.Module):
-    """Vectors to pixels; ``up[0]`` is full resolution and runs last.
-
-    ``pointwise``: start with a 1x1 convolution over the vectors, ``post_quant_conv``.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        multipliers: Sequence[int],
-        blocks: Sequence[int],
-        z: int,
-        pointwise: bool = False,
-    ) -> None:
-        super().__init__()
-        widths = [channels * m for m in multipliers]
-        entering = [*widths[1:], widths[-1]]
-        self.post_quant_conv = nn.Conv2d(z, z, 1) if pointwise else nn.Identity()
-        self.conv_in = nn.Conv2d(z, widths[-1], 3, padding=1)
-        self.mid = Middle(widths[-1])
-        self.up = nn.ModuleList(
-            Level(entering[i], widths[i], blocks[i], upsample=i > 0) for i in range(len(widths))
-        )
-        self.norm_out = _norm(widths[0])
-        self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """(B, z, h, w) -> (B, 3, fh, fw), about [-1, 1]."""
-        h = self.mid(self.conv_in(self.post_quant_conv(vectors)))
-        for index in reversed(range(len(self.up))):
-            h = self.up[index](h)
-        return self.conv_out(F.silu(self.norm_out(h)))
