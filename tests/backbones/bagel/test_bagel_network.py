@@ -145,10 +145,12 @@ def test_tokens_go_to_their_experts() -> None:
     assert "norm.understanding.weight" not in drawn, "nothing is read from the last understanding states"
 
 
-def test_fresh_weights_draw_nothing_and_experts_start_equal() -> None:
+def test_random_weights_come_from_their_seed_and_experts_can_start_equal() -> None:
     network = make_network(layers=1)
     network.draw_weights(3)
-    assert network.velocity_out.weight.abs().sum() == 0
+    assert 0.015 < network.lm_head.weight.std() < 0.025
+    assert network.norm.generation.weight.tolist() == [1.0] * 64
+    assert not network.layers[0].generation.q_proj.bias.any()
     first = network.layers[0].understanding.q_proj.weight.clone()
     network.draw_weights(3)
     assert torch.equal(network.layers[0].understanding.q_proj.weight, first)

@@ -13,6 +13,7 @@ from unictk.backbones.bagel.network import BagelNetwork
 from unictk.backbones.bagel.packing import Packer, Part
 from unictk.backbones.bagel.splits import sample_positions
 from unictk.backbones.bagel.training import input_vectors
+from unictk.backbones.base import Rows
 from unictk.backbones.keyvalues import KeyValues, Layers, Prefix, Recorder, gather
 
 
@@ -33,12 +34,11 @@ class Context:
     @classmethod
     def empty(cls, network: BagelNetwork, rows: int) -> Context:
         """Rows that have read nothing."""
-        config, weight = network.language_config, network.embed_tokens.weight
-        size = config.hidden_size // config.num_attention_heads
-        nothing = weight.new_zeros(rows, config.num_key_value_heads, 0, size)
-        device = weight.device
+        heads, size = network.key_shape
+        nothing = network.embed_tokens.weight.new_zeros(rows, heads, 0, size)
+        device = network.device
         return cls(
-            [(nothing, nothing)] * config.num_hidden_layers,
+            [(nothing, nothing)] * len(network.layers),
             torch.zeros(rows, 0, dtype=torch.bool, device=device),
             torch.zeros(rows, dtype=torch.long, device=device),
         )
@@ -84,6 +84,7 @@ def read(
     packer: Packer,
     samples: Sequence[Sequence[Part]],
     context: Context | None = None,
+    rows: Rows | None = None,
 ) -> Context:
     """Read one list of parts per row, in one forward pass, behind what the rows have read already.
 
@@ -92,6 +93,7 @@ def read(
         packer: lays the parts out.
         samples: per row, its parts; no noise among them. A row may read nothing.
         context: what the rows have read before.
+        rows: of concept tokens.
 
     Raises:
         ValueError: a part that does not fit the tables, or a latent with noise.
@@ -113,7 +115,7 @@ def read(
     own = own | torch.eye(own.shape[1], dtype=torch.bool, device=device)  # padding sees itself: no empty row
     recorder = _Behind(before)
     network.trunk(
-        input_vectors(network, pack)[0][at],
+        input_vectors(network, pack, rows)[0][at],
         pack.drawn[0][at] & present,
         pack.positions[0][at] + before.positions[:, None],
         before.behind(own),

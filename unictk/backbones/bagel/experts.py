@@ -62,7 +62,7 @@ class Expert(nn.Module):
         super().__init__()
         width, eps = config.hidden_size, config.rms_norm_eps
         self.head_size = width // config.num_attention_heads
-        keys = config.num_key_value_heads * self.head_size
+        keys = (config.num_key_value_heads or config.num_attention_heads) * self.head_size
         self.input_layernorm = Qwen2RMSNorm(width, eps)
         self.q_proj = nn.Linear(width, width)
         self.k_proj = nn.Linear(width, keys)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.attention.flex_attention import BlockMask
 from torch.utils.checkpoint import checkpoint
 from transformers import Qwen2Config, SiglipVisionConfig
@@ -17,6 +16,8 @@ from unictk.backbones.bagel.patches import grid_of, patchify, places
 from unictk.backbones.bagel.positions import grid_table, time_features
 from unictk.backbones.bagel.sizes import Sizes
 from unictk.backbones.bagel.vision import Connector, VisionTower
+from unictk.backbones.base import Rows
+from unictk.backbones.concept_rows import lookup, with_rows
 from unictk.backbones.keyvalues import KeyValues
 
 TIME_FEATURES = 256
@@ -38,6 +39,7 @@ class BagelNetwork(nn.Module):
         super().__init__()
         width = language.hidden_size
         self.language_config, self.vision_config, self.sizes = language, vision, sizes
+        assert isinstance(vision.patch_size, int)
         self.patch = vision.patch_size
         self.embed_tokens = nn.Embedding(language.vocab_size, width)
         self.layers = nn.ModuleList(MixtureLayer(language, i) for i in range(language.num_hidden_layers))
@@ -60,6 +62,15 @@ class BagelNetwork(nn.Module):
         return self.language_config.hidden_size
 
     @property
+    def key_shape(self) -> tuple[int, int]:
+        """Heads of keys and values, and numbers per head."""
+        config = self.language_config
+        return (
+            config.num_key_value_heads or config.num_attention_heads,
+            self.width // config.num_attention_heads,
+        )
+
+    @property
     def device(self) -> torch.device:
         """Where the tables lie."""
         return self.embed_tokens.weight.device
@@ -76,27 +87,29 @@ class BagelNetwork(nn.Module):
         self.make_tables()
 
     def draw_weights(self, seed: int) -> None:
-        """Random weights as such models start: normal of 0.02, biases and velocities zero, norms one."""
+        """Random weights: normal of 0.02, biases zero, norms one.
+
+        Velocities too, which published training starts at zero: a frozen model of them would teach nothing.
+        """
         chance = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():
             if parameter.ndim == 1:
                 nn.init.constant_(parameter, 1.0 if "norm" in name and name.endswith("weight") else 0.0)
             else:
-                values = torch.randn(parameter.shape, generator=chance) * 0.02
-                parameter.data.copy_(values)
-        nn.init.zeros_(self.velocity_out.weight)
+                parameter.data.copy_(torch.randn(parameter.shape, generator=chance) * 0.02)
 
     def copy_understanding(self) -> None:
         """Start every generation expert from its understanding twin, as BAGEL's training does."""
         for layer in self.layers:
+            assert isinstance(layer, MixtureLayer)
             layer.generation.load_state_dict(layer.understanding.state_dict())
         self.norm.generation.load_state_dict(self.norm.understanding.state_dict())
 
     # -- input vectors ---------------------------------------------------------------------------------
 
-    def embed(self, ids: Tensor) -> Tensor:
-        """Ids (...,) -> (..., width)."""
-        return functional.embedding(ids, self.embed_tokens.weight)
+    def embed(self, ids: Tensor, rows: Rows | None = None) -> Tensor:
+        """Ids (...,) -> (..., width); ids behind the table are concept rows."""
+        return lookup(ids, self.embed_tokens.weight, rows)
 
     def see(self, pictures: Sequence[Tensor]) -> list[Tensor]:
         """Pictures (3, H, W) in [-1, 1], made of whole ViT patches -> tokens (rows * columns, width).
@@ -107,7 +120,7 @@ class BagelNetwork(nn.Module):
         if not pictures:
             return []
         side = self.sizes.vision_side
-        grids = [grid_of(*picture.shape[-2:], self.patch, side) for picture in pictures]
+        grids = [grid_of(picture, self.patch, side) for picture in pictures]
         where = [places(grid, side).to(self.device) for grid in grids]
         dtype = self.connector.fc1.weight.dtype
         patches = [patchify(picture, self.patch).to(self.device, dtype) for picture in pictures]
@@ -164,9 +177,9 @@ class BagelNetwork(nn.Module):
                 hidden = layer(hidden, routes, rotary, mask, cache)
         return self.norm(hidden, routes)
 
-    def logits(self, states: Tensor) -> Tensor:
-        """States (..., width) -> (..., vocabulary)."""
-        return self.lm_head(states)
+    def logits(self, states: Tensor, rows: Rows | None = None) -> Tensor:
+        """States (..., width) -> (..., vocabulary + concept rows)."""
+        return with_rows(self.lm_head(states), states, rows)
 
     def velocity(self, states: Tensor) -> Tensor:
         """States of latent tokens (..., width) -> velocities (..., latent width)."""

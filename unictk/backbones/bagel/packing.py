@@ -118,14 +118,14 @@ class Packer:
         if isinstance(part, TextPart):
             return Split("text", len(part.ids) + 2, part.dropped)
         if isinstance(part, PicturePart):
-            rows, columns = grid_of(*part.pixels.shape[-2:], self.patch, self.sizes.vision_side)
+            rows, columns = grid_of(part.pixels, self.patch, self.sizes.vision_side)
         else:
             rows, columns = self._latent_grid(part.latent)
         kind = "noise" if isinstance(part, LatentPart) and part.noise is not None else "image"
         return Split(kind, rows * columns + 2, part.dropped, part.step)  # type: ignore[arg-type]
 
     def _latent_grid(self, latent: Tensor) -> tuple[int, int]:
-        return grid_of(*latent.shape[-2:], self.sizes.latent_patch, self.sizes.latent_side)
+        return grid_of(latent, self.sizes.latent_patch, self.sizes.latent_side)
 
     def pack(self, samples: Sequence[Sequence[Part]]) -> Pack:
         """One pack of the samples; they do not see each other.
@@ -205,7 +205,7 @@ class _Rows:
         patch, side = self.sizes.latent_patch, self.sizes.latent_side
         tokens = patchify(part.latent, patch).float()
         times = torch.zeros(len(tokens))
-        grid = grid_of(*part.latent.shape[-2:], patch, side)
+        grid = grid_of(part.latent, patch, side)
         if part.noise is not None:
             times = torch.as_tensor(part.time, dtype=torch.float32).expand(len(tokens))
             self._put(targets=part.noise - tokens, target_places=where)

@@ -9,12 +9,13 @@ Grid = tuple[int, int]
 """Rows and columns of tokens."""
 
 
-def grid_of(height: int, width: int, patch: int, side: int) -> Grid:
-    """Rows and columns of patches.
+def grid_of(picture: Tensor, patch: int, side: int) -> Grid:
+    """Rows and columns of patches of a picture or latent (c, H, W).
 
     Raises:
         ValueError: sides that are no multiples of ``patch``, or more than ``side`` patches in one of them.
     """
+    height, width = picture.shape[-2:]
     if height % patch or width % patch or not height or not width:
         raise ValueError(f"{height} x {width} is not made of squares of side {patch}")
     grid = height // patch, width // patch

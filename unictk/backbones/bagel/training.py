@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from unictk.backbones.bagel.network import BagelNetwork
 from unictk.backbones.bagel.packing import Pack
+from unictk.backbones.base import Rows
 from unictk.samples import Loss
 
 
@@ -34,9 +35,9 @@ def shifted_time(time: Tensor, shift: float) -> Tensor:
     return shift * time / (1 + (shift - 1) * time)
 
 
-def input_vectors(network: BagelNetwork, pack: Pack) -> Tensor:
+def input_vectors(network: BagelNetwork, pack: Pack, rows: Rows | None = None) -> Tensor:
     """(1, T, width): texts from the table, pictures from the ViT, latents with their times."""
-    texts = network.embed(pack.ids)
+    texts = network.embed(pack.ids, rows)
     parts = [(pack.id_places, texts)]
     if pack.pictures:
         parts.append((pack.picture_places, torch.cat(network.see(pack.pictures))))
@@ -46,16 +47,18 @@ def input_vectors(network: BagelNetwork, pack: Pack) -> Tensor:
     return torch.cat([vectors.to(texts.dtype) for _, vectors in parts])[order][None]
 
 
-def states(network: BagelNetwork, pack: Pack, flex: bool = False) -> Tensor:
+def states(network: BagelNetwork, pack: Pack, rows: Rows | None = None, flex: bool = False) -> Tensor:
     """(T, width) hidden states of a pack; ``flex``: by flex attention instead of a dense mask."""
     mask = pack.marks.block_mask() if flex else pack.marks.dense()
-    return network.trunk(input_vectors(network, pack), pack.drawn, pack.positions, mask)[0]
+    return network.trunk(input_vectors(network, pack, rows), pack.drawn, pack.positions, mask)[0]
 
 
-def token_losses(network: BagelNetwork, pack: Pack, flex: bool = False) -> TokenLosses:
+def token_losses(
+    network: BagelNetwork, pack: Pack, rows: Rows | None = None, flex: bool = False
+) -> TokenLosses:
     """The losses of every target of a pack, fp32."""
-    found = states(network, pack, flex)
-    logits = network.logits(found[pack.label_places]).float()
+    found = states(network, pack, rows, flex)
+    logits = network.logits(found[pack.label_places], rows).float()
     velocity = network.velocity(found[pack.target_places]).float()
     text = functional.cross_entropy(logits, pack.labels, reduction="none")
     return TokenLosses(text, (velocity - pack.targets) ** 2)

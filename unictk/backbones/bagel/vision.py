@@ -20,9 +20,11 @@ class VisionTower(nn.Module):
 
     def __init__(self, config: SiglipVisionConfig) -> None:
         super().__init__()
-        width, patch = config.hidden_size, config.patch_size
+        width, patch, size = config.hidden_size, config.patch_size, config.image_size
+        assert isinstance(patch, int)  # transformers allows oblong ones, siglip_config does not
+        assert isinstance(size, int)
         self.patch_embedding = nn.Linear(3 * patch * patch, width)
-        self.position_embedding = nn.Embedding((config.image_size // patch) ** 2, width)
+        self.position_embedding = nn.Embedding((size // patch) ** 2, width)
         self.layers = nn.ModuleList(SiglipEncoderLayer(config) for _ in range(config.num_hidden_layers))
         self.post_layernorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
 
