@@ -186,6 +186,26 @@ def test_published_weights_make_the_same_model(tmp_path) -> None:
     assert third.generate_images([request])[0].pixels.isfinite().all()
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without")
+def test_mixed_precision_trains_and_samples() -> None:
+    exact, mixed, flex = make_bagel(), make_bagel(autocast=True), make_bagel(flex=True)
+    for model in (exact, mixed, flex):
+        model.attach([make_concept(model)])
+    expected = exact.loss(exact.layout.collate([EDIT, ASK]))
+    for model in (mixed, flex):
+        with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+            loss = model.loss(model.layout.collate([EDIT, ASK]))
+        assert loss.text_sum.dtype == loss.image_sum.dtype == torch.float32
+        torch.testing.assert_close(loss.text_sum, expected.text_sum.detach(), atol=0.5, rtol=0.1)
+        torch.testing.assert_close(loss.image_sum, expected.image_sum.detach(), atol=0.5, rtol=0.1)
+    near, far = mixed.generate_images(requests()), exact.generate_images(requests())
+    assert all((a.codes - b.codes).abs().mean() < 0.2 for a, b in zip(near, far, strict=True))
+    asked = [Request(Image(photo(1)), Text("Is <bo> here?"))]
+    scores = [model.choose(asked, ["Yes.", "No."]) for model in (mixed, exact)]
+    torch.testing.assert_close(scores[0], scores[1], atol=0.5, rtol=0.05)
+    assert len(mixed.generate_text(requests()[:1])) == 1
+
+
 def test_what_guidance_compares_with(bagel: Bagel) -> None:
     (parts,) = bagel._prompts([Request(Image(photo(1)), Text("a"))], True)
     assert [type(part).__name__ for part in parts] == ["LatentPart", "PicturePart", "TextPart"]

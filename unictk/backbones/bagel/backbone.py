@@ -56,7 +56,7 @@ class Bagel(nn.Module):
         guided_to: and up to this one.
         image_guidance: scale of the prompt's pictures (published for editing: 2); 1 is not at all.
         renormalisation: see :class:`~unictk.backbones.bagel.guidance.Guidance`.
-        flex: flex attention with block masks for training, instead of a dense mask.
+        flex: flex attention with block masks for training, instead of a dense mask; on a GPU only.
         checkpoint_blocks: recompute layers in the backward pass.
         compile_blocks: compile each layer.
     """

@@ -144,6 +144,7 @@ class MixtureNorm(nn.Module):
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | BlockMask) -> Tensor:
     """(batch, heads, length, d); keys and values have fewer heads, each for a group of queries."""
     if isinstance(mask, BlockMask):
+        queries, keys = queries.to(values.dtype), keys.to(values.dtype)  # autocast does it for the other
         mixed = flex_attention(queries, keys, values, block_mask=mask, enable_gqa=True)
         assert isinstance(mixed, Tensor)  # a tuple only where log-sum-exps are asked for
         return mixed

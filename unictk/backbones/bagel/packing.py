@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unictk.backbones.bagel.patches import grid_of, patchify, places
 from unictk.backbones.bagel.sizes import Sizes, SpecialIds
-from unictk.backbones.bagel.splits import Marks, Split, sample_positions
+from unictk.backbones.bagel.splits import Kind, Marks, Split, sample_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ class Packer:
             rows, columns = grid_of(part.pixels, self.patch, self.sizes.vision_side)
         else:
             rows, columns = self._latent_grid(part.latent)
-        kind = "noise" if isinstance(part, LatentPart) and part.noise is not None else "image"
-        return Split(kind, rows * columns + 2, part.dropped, part.step)  # type: ignore[arg-type]
+        kind: Kind = "noise" if isinstance(part, LatentPart) and part.noise is not None else "image"
+        return Split(kind, rows * columns + 2, part.dropped, part.step)
 
     def _latent_grid(self, latent: Tensor) -> tuple[int, int]:
         return grid_of(latent, self.sizes.latent_patch, self.sizes.latent_side)
