@@ -32,6 +32,9 @@ WEIGHT_FILES = (
 )
 """Names looked for, in this order; each may instead be sharded: ``<name>.index.json``."""
 
+SHARD_BYTES = 5_000_000_000
+"""Larger models are written in several files."""
+
 ASSETS = Path(__file__).parents[1] / "assets"
 BUNDLED = "bundled:"
 """``bundled:sprites/showo`` is a folder of weights that come with the package."""
@@ -57,13 +60,13 @@ def read_folder(
     Raises:
         WeightsError: no such folder or file, or a broken or refused file.
     """
-    folder = _folder(source, revision, [_SAFE, _PICKLES], ", ".join(WEIGHT_FILES), example)
+    folder = find_folder(source, revision, [_SAFE, _PICKLES], ", ".join(WEIGHT_FILES), example)
     file = _weight_file(folder)
     if file is None:
         raise WeightsError(
             f"{folder}: no weights here; looked for {', '.join(WEIGHT_FILES)}, or one with .index.json"
         )
-    return (_read_shards(file) if file.suffix == ".json" else read_file(file)), file
+    return (read_shards(file) if file.suffix == ".json" else read_file(file)), file
 
 
 def read_file(file: Path, inside: str | None = None) -> dict[str, Tensor]:
@@ -86,7 +89,7 @@ def load_tokenizer(
         WeightsError: no such folder, no tokenizer in it, or a broken one.
     """
     patterns = ("*.json", "merges.txt")
-    folder = _folder(
+    folder = find_folder(
         source, revision, [patterns], "tokenizer.json, or vocab.json and merges.txt", "microsoft/phi-1_5"
     )
     if not (folder / "tokenizer.json").is_file():
@@ -130,8 +133,13 @@ def write_folder(
     if shard_bytes is None:
         write_tensors(folder / file, tensors)
     else:
-        _write_shards(folder, tensors, file, shard_bytes)
-    _write_json(folder / "config.json", config)
+        write_shards(folder, tensors, file, shard_bytes)
+    write_json(folder / "config.json", config)
+
+
+def shard_bytes(state: Mapping[str, Tensor]) -> int | None:
+    """What one file of these tensors may hold at most: None, a single file, for all but large models."""
+    return SHARD_BYTES if sum(tensor.nbytes for tensor in state.values()) > SHARD_BYTES else None
 
 
 def _weight_file(folder: Path) -> Path | None:
@@ -139,13 +147,25 @@ def _weight_file(folder: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _folder(
+def find_folder(
     source: str | Path,
     revision: str | None,
     patterns: Sequence[Sequence[str]],
     wanted: str,
     example: str,
 ) -> Path:
+    """The folder that ``source`` names: itself, one in the package, or the snapshot of a hub id.
+
+    Args:
+        source: folder, ``bundled:...`` or hub id.
+        revision: of the hub.
+        patterns: files of the hub; each list is fetched only if those before gave no weights.
+        wanted: what such a folder holds, for messages.
+        example: a hub id, for messages.
+
+    Raises:
+        WeightsError: no such folder, a file, or a hub that does not give it.
+    """
     if isinstance(source, str) and source.startswith(BUNDLED):
         return _bundled(source)
     path = Path(source).expanduser()
@@ -216,7 +236,12 @@ def _read_pickle(file: Path, inside: str | None) -> dict[str, Tensor]:
     return tensors
 
 
-def _read_shards(index: Path) -> dict[str, Tensor]:
+def read_shards(index: Path) -> dict[str, Tensor]:
+    """Every tensor that an index (``weight_map``: name -> file beside it) names.
+
+    Raises:
+        WeightsError: a broken index, or a shard that is missing, broken or lacks its tensor.
+    """
     try:
         placed = json.loads(index.read_text())["weight_map"]
         files = {name: str(file) for name, file in placed.items()}
@@ -272,7 +297,8 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor], inside: str | None 
     os.replace(part, file)
 
 
-def _write_shards(folder: Path, tensors: Mapping[str, Tensor], file: str, shard_bytes: int) -> None:
+def write_shards(folder: Path, tensors: Mapping[str, Tensor], file: str, shard_bytes: int) -> None:
+    """Files of about ``shard_bytes`` each, and ``<file>.index.json``."""
     shards: list[dict[str, Tensor]] = [{}]
     filled = 0
     for name, tensor in tensors.items():
@@ -287,10 +313,11 @@ def _write_shards(folder: Path, tensors: Mapping[str, Tensor], file: str, shard_
         write_tensors(path, shard)
         placed |= dict.fromkeys(shard, path.name)
     total = sum(tensor.nbytes for tensor in tensors.values())
-    _write_json(folder / f"{file}.index.json", {"metadata": {"total_size": total}, "weight_map": placed})
+    write_json(folder / f"{file}.index.json", {"metadata": {"total_size": total}, "weight_map": placed})
 
 
-def _write_json(file: Path, content: Mapping[str, Any]) -> None:
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Sorted and indented; the file appears whole or not at all."""
     part = file.with_name(f".{file.name}.part")
     part.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
     os.replace(part, file)

@@ -9,7 +9,7 @@ from unitoken_makers import tiny_network
 
 from unictk.backbones.unitoken.network import UniTokenNetwork
 from unictk.backbones.unitoken.reading import read
-from unictk.backbones.unitoken.sampling import Drawing, draw, pick
+from unictk.backbones.unitoken.sampling import Drawing, draw, pick_code
 from unictk.backbones.unitoken.vocabulary import CODE, Vocabulary
 
 V = Vocabulary.behind(text=20, codebook=30, begin=0, grids=3)
@@ -146,15 +146,15 @@ def test_case_22_only_the_number_of_codes_that_was_asked_for_is_cut_off() -> Non
     """A library default of 50 would cut 4,000 candidates: all 8,192 must be able to come."""
     logits = torch.zeros(4096, 8192)
     uniform = (torch.arange(4096) + 0.5) / 4096
-    assert len(pick(logits, uniform, 1.0, 8192).unique()) == 4096
+    assert len(pick_code(logits, uniform, 1.0, 8192).unique()) == 4096
     ranked = torch.arange(8192.0).expand(64, -1) / 1e4
-    assert pick(ranked, uniform[::64], 1.0, 4000).min() >= 8192 - 4000
-    assert len(pick(ranked, uniform[::64], 1.0, 4000).unique()) == 64
+    assert pick_code(ranked, uniform[::64], 1.0, 4000).min() >= 8192 - 4000
+    assert len(pick_code(ranked, uniform[::64], 1.0, 4000).unique()) == 64
 
 
 def test_pick_follows_the_probabilities() -> None:
     logits = torch.tensor([[0.0, 2.0, 1.0]]).expand(3000, -1)
-    drawn = pick(logits, torch.rand(3000, generator=torch.Generator().manual_seed(0)), 0.5, 3)
+    drawn = pick_code(logits, torch.rand(3000, generator=torch.Generator().manual_seed(0)), 0.5, 3)
     expected = (logits[0] / 0.5).softmax(0)
     assert torch.allclose(torch.bincount(drawn, minlength=3) / 3000, expected, atol=0.02)
-    assert pick(logits, torch.zeros(3000), 0.0, 3).unique().tolist() == [1]
+    assert pick_code(logits, torch.zeros(3000), 0.0, 3).unique().tolist() == [1]

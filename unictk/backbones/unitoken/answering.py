@@ -11,14 +11,14 @@ from torch import Tensor
 
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.codes import picture_key
+from unictk.backbones.picking import continued
 from unictk.backbones.unitoken.batch import UniTokenBatch, pad_right
 from unictk.backbones.unitoken.layout import UniTokenLayout
 from unictk.backbones.unitoken.losses import token_losses
 from unictk.backbones.unitoken.network import UniTokenNetwork
-from unictk.backbones.unitoken.reading import read
-from unictk.backbones.unitoken.sampling import Drawing, pick
+from unictk.backbones.unitoken.reading import Reading, read
+from unictk.backbones.unitoken.sampling import Drawing
 from unictk.backbones.unitoken.tape import Tape
-from unictk.chance import generator
 from unictk.errors import UserError
 from unictk.samples import Request, Sampling
 
@@ -41,36 +41,14 @@ class Reader:
         """Answers; each ends with the turn, or after ``max_new_tokens``."""
         tapes = [self.layout.prompt(request, draws=False) for request in requests]
         limits = [self.room(tape, request) for tape, request in zip(tapes, requests, strict=True)]
-        chance = [generator("answer", request.seed) for request in requests]
         reading = read(self.network, self.vectors(tapes), torch.arange(len(tapes)), max(limits))
-        answers: list[list[int]] = [[] for _ in requests]
-        alive = list(range(len(requests)))
-        vocabulary = self.layout.vocabulary
-        while alive:
-            logits = self.network.logits(reading.state, self.rows, blank=vocabulary.codes).float()
-            picked = torch.cat(
-                [
-                    pick(
-                        line[None],
-                        torch.rand(1, generator=chance[row]).to(line.device),
-                        requests[row].sampling.text_temperature,
-                        line.shape[-1],
-                    )
-                    for line, row in zip(logits, alive, strict=True)
-                ]
-            )
-            going = []
-            for index, (row, token) in enumerate(zip(alive, picked.tolist(), strict=True)):
-                if token != vocabulary.end_of_turn:
-                    answers[row].append(token)
-                    if len(answers[row]) < limits[row]:
-                        going.append(index)
-            if len(going) < len(alive):
-                keep = torch.tensor(going, dtype=torch.long, device=picked.device)
-                reading.keep(keep)
-                picked, alive = picked[keep], [alive[index] for index in going]
-            if alive:
-                reading.feed(self.network.embed(picked[:, None], self.rows))
+        answers = continued(
+            _Answering(reading, self.rows, self.layout.vocabulary.codes),
+            self.layout.vocabulary.end_of_turn,
+            limits,
+            [request.sampling.text_temperature for request in requests],
+            [request.seed for request in requests],
+        )
         return [self.layout.codec.decode(ids) for ids in answers]
 
     def room(self, tape: Tape, request: Request) -> int:
@@ -148,6 +126,24 @@ class Reader:
     def _key(self, tape: Tape) -> tuple[object, ...]:
         shown = (picture_key(slot.picture, self.layout.image_size) for slot in tape.codes)
         return (*tape.ids, *shown)
+
+
+@dataclass(slots=True)
+class _Answering:
+    """Rows that write text: ids of image codes cannot come."""
+
+    reading: Reading
+    rows: ConceptRows | None
+    codes: slice
+
+    def logits(self) -> Tensor:
+        return self.reading.network.logits(self.reading.state, self.rows, blank=self.codes).float()
+
+    def keep(self, rows: Tensor) -> None:
+        self.reading.keep(rows)
+
+    def feed(self, ids: Tensor) -> None:
+        self.reading.feed(self.reading.network.embed(ids[:, None], self.rows))
 
 
 def _check(sampling: Sampling) -> None:

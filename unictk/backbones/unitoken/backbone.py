@@ -20,6 +20,7 @@ from unictk.backbones.unitoken.answering import Reader
 from unictk.backbones.unitoken.batch import UniTokenBatch
 from unictk.backbones.unitoken.construction import build_network, check_sizes, fill_tokenizer
 from unictk.backbones.unitoken.encoding import codes_of, encode, pictures_of, tiles_of
+from unictk.backbones.unitoken.keeping import read_weights, write_weights
 from unictk.backbones.unitoken.layout import UniTokenLayout
 from unictk.backbones.unitoken.losses import token_losses
 from unictk.backbones.unitoken.sampling import TOP, draw
@@ -138,6 +139,15 @@ class UniToken(nn.Module):
     def blocks(self) -> Sequence[nn.Module]:
         """The transformer layers of the language model and of the tower."""
         return [*self.network.blocks, *self.network.vit.encoder.layers]
+
+    def write_weights(self, folder: Path) -> Path:
+        """Language model, adapter and tower in the published layout, into ``unitoken`` below ``folder``."""
+        return write_weights(self.network, self.layout, folder)
+
+    def read_weights(self, folder: Path) -> None:
+        """Language model, adapter and tower from below ``folder``; everything is frozen again."""
+        read_weights(self.network, folder)
+        self.requires_grad_(False).eval()
 
     # -- training --------------------------------------------------------------------------------------
 

@@ -66,7 +66,9 @@ class UniTokenNetwork(nn.Module):
         )
         self.vit = SiglipVisionModel(vision)
         _share_norms(self.model, language)
-        for layer in (self.lm_head, self.adapter[0], self.adapter[2]):
+        for layer in (self.lm_head, *self.adapter):
+            if not isinstance(layer, nn.Linear):
+                continue
             nn.init.normal_(layer.weight, std=language.initializer_range)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
@@ -171,7 +173,7 @@ def _share_norms(model: nn.Module, config: ChameleonConfig) -> None:
     for layer in model.layers:  # type: ignore[union-attr]
         attention = layer.self_attn
         attention.q_norm = ShardNorm(shards, config.num_attention_heads, width)
-        attention.k_norm = ShardNorm(shards, config.num_key_value_heads, width)
+        attention.k_norm = ShardNorm(shards, config.num_key_value_heads or config.num_attention_heads, width)
 
 
 def _run_layer(

@@ -22,6 +22,7 @@ from unictk.backbones.unitoken.vocabulary import CELLS_PER_GRID, IGNORED, Vocabu
 from unictk.backbones.unitoken.vq import VQTokenizer
 from unictk.backbones.unitoken.weights import fill, load_network, load_tokenizer_state
 from unictk.errors import WeightsError
+from unictk.parity import attempt
 
 TILES = {"und": 0, "gen": 1}
 """Which of the golden pictures a sequence shows."""
@@ -162,15 +163,8 @@ def compute(
     for name in meta["outputs"]:
         if match := re.fullmatch(r"generate\.cfg([\d.]+)\.ids", name):
             works[name] = partial(golden.draw, float(match[1]))
-    return {name: _attempt(works[name]) for name in meta["outputs"] if name in works}
-
-
-def _attempt(work: Callable[[], Tensor]) -> Tensor | Exception:
-    try:
-        with torch.no_grad():
-            return work()
-    except Exception as error:
-        return error
+    with torch.no_grad():
+        return {name: attempt(works[name]) for name in meta["outputs"] if name in works}
 
 
 def _shards(state: Mapping[str, Tensor]) -> int:

@@ -14,6 +14,7 @@ from itertools import takewhile
 import torch
 from torch import Tensor
 
+from unictk.backbones.picking import inverted
 from unictk.backbones.unitoken.network import UniTokenNetwork
 from unictk.backbones.unitoken.reading import read
 from unictk.backbones.unitoken.vocabulary import CODE, Vocabulary
@@ -64,7 +65,7 @@ def draw(network: UniTokenNetwork, vocabulary: Vocabulary, drawing: Drawing) -> 
     while True:
         state = _guided(reading.state, batch, drawing.scale) if guided else reading.state
         logits = network.code_logits(state, vocabulary.codes).float()
-        picked = pick(logits, uniform[:, len(drawn)].to(device), drawing.temperature, drawing.top)
+        picked = pick_code(logits, uniform[:, len(drawn)].to(device), drawing.temperature, drawing.top)
         drawn.append(picked + vocabulary.first_code)
         if len(drawn) == cells:
             return vocabulary.to_codes(torch.stack(drawn, 1)).view(batch, drawing.rows, drawing.columns)
@@ -76,15 +77,13 @@ def draw(network: UniTokenNetwork, vocabulary: Vocabulary, drawing: Drawing) -> 
         reading.feed(network.embed(ids.repeat(2, 1) if guided else ids, None))
 
 
-def pick(logits: Tensor, uniform: Tensor, temperature: float, top: int) -> Tensor:
+def pick_code(logits: Tensor, uniform: Tensor, temperature: float, top: int) -> Tensor:
     """One class per row of logits (B, classes), by its uniform number (B,) in [0, 1): (B,) int64."""
     if temperature <= 0:
         return logits.argmax(-1)
     best, classes = logits.topk(min(top, logits.shape[-1]))
-    cumulative = (best / temperature).softmax(-1).cumsum(-1)
-    level = (uniform * cumulative[:, -1])[:, None]
-    place = torch.searchsorted(cumulative, level, right=True).clamp(max=best.shape[-1] - 1)
-    return classes.gather(-1, place)[:, 0]
+    place = inverted((best / temperature).softmax(-1), uniform)
+    return classes.gather(-1, place[:, None])[:, 0]
 
 
 def _guided(states: Tensor, batch: int, scale: float) -> Tensor:

@@ -9,58 +9,12 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from unictk.backbones.convolutions import GROUPS, Level, Middle, group_norm, set_groups
+from unictk.backbones.autoencoders import Decoder, Encoder
+from unictk.backbones.convolutions import GROUPS, set_groups
 from unictk.errors import UserError
-
-
-class Encoder(nn.Module):
-    """Pixels to one vector per cell; every level but the last halves the side."""
-
-    def __init__(self, channels: int, multipliers: Sequence[int], blocks: int, z: int) -> None:
-        super().__init__()
-        widths = [channels] + [channels * m for m in multipliers]
-        last = len(multipliers) - 1
-        self.conv_in = nn.Conv2d(3, channels, 3, padding=1)
-        self.down = nn.ModuleList(
-            Level(widths[i], widths[i + 1], blocks, downsample=i < last) for i in range(last + 1)
-        )
-        self.mid = Middle(widths[-1])
-        self.norm_out = group_norm(widths[-1])
-        self.conv_out = nn.Conv2d(widths[-1], z, 3, padding=1)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] -> (B, z, H/f, W/f)."""
-        h = self.conv_in(pixels)
-        for level in self.down:
-            h = level(h)
-        return self.conv_out(F.silu(self.norm_out(self.mid(h))))
-
-
-class Decoder(nn.Module):
-    """Vectors to pixels, one block a level more than the encoder; ``up[0]`` is full size and runs last."""
-
-    def __init__(self, channels: int, multipliers: Sequence[int], blocks: int, z: int) -> None:
-        super().__init__()
-        widths = [channels * m for m in multipliers]
-        entering = [*widths[1:], widths[-1]]
-        self.conv_in = nn.Conv2d(z, widths[-1], 3, padding=1)
-        self.mid = Middle(widths[-1])
-        self.up = nn.ModuleList(
-            Level(entering[i], widths[i], blocks + 1, upsample=i > 0) for i in range(len(widths))
-        )
-        self.norm_out = group_norm(widths[0])
-        self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """(B, z, h, w) -> (B, 3, fh, fw), about [-1, 1]."""
-        h = self.mid(self.conv_in(vectors))
-        for index in reversed(range(len(self.up))):
-            h = self.up[index](h)
-        return self.conv_out(F.silu(self.norm_out(h)))
 
 
 class Codebook(nn.Module):
@@ -101,8 +55,9 @@ class VQTokenizer(nn.Module):
             raise UserError(
                 f"image_tokenizer.channels: {channels} is not a multiple of {groups}; nearest: {below}"
             )
-        self.encoder = Encoder(channels, multipliers, blocks, z_channels)
-        self.decoder = Decoder(channels, multipliers, blocks, z_channels)
+        levels = len(multipliers)
+        self.encoder = Encoder(channels, multipliers, [blocks] * levels, z_channels)
+        self.decoder = Decoder(channels, multipliers, [blocks + 1] * levels, z_channels)
         self.quantize = Codebook(codebook, width)
         self.quant_conv = nn.Conv2d(z_channels, width, 1)
         self.post_quant_conv = nn.Conv2d(width, z_channels, 1)

@@ -16,7 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unictk.backbones.checkpoints import check_shapes, read_file, read_folder, write_folder, write_tensors
+from unictk.backbones.checkpoints import (
+    SHARD_BYTES,
+    check_shapes,
+    read_file,
+    read_folder,
+    write_folder,
+    write_tensors,
+)
 from unictk.backbones.unitoken.network import UniTokenNetwork
 from unictk.backbones.unitoken.vq import VQTokenizer
 from unictk.errors import WeightsError
@@ -64,15 +71,25 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
     """Give a module the tensors of a file, as float32; a module on the meta device is made real.
 
     Raises:
+        WeightsError: as :func:`fitted` says.
+    """
+    state = fitted(module, tensors, file)
+    for name in list(state):  # one by one, so that never two whole copies are held
+        state[name] = state[name].to(torch.float32, copy=True)
+    module.load_state_dict(state, assign=True)
+
+
+def fitted(module: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
+    """The tensors of a file in the shapes of a module, which stays as it is.
+
+    Raises:
         WeightsError: tensors missing or unexpected, another vocabulary, another shape, or head norms whose
             rows differ within a shard.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    fitted = {name: _one_row_a_shard(name, t, expected.get(name), file) for name, t in tensors.items()}
-    check_shapes(fitted, expected, "", file)
-    for name in list(fitted):  # one by one, so that never two whole copies are held
-        fitted[name] = fitted[name].to(torch.float32, copy=True)
-    module.load_state_dict(fitted, assign=True)
+    state = {name: _one_row_a_shard(name, t, expected.get(name), file) for name, t in tensors.items()}
+    check_shapes(state, expected, "", file)
+    return state
 
 
 def write_network(
@@ -81,7 +98,7 @@ def write_network(
     any_resolution: bool,
     names: Mapping[str, int],
     dtype: torch.dtype = torch.bfloat16,
-    shard_bytes: int | None = 5 * 2**30,
+    shard_bytes: int | None = SHARD_BYTES,
 ) -> None:
     """Write the published layout: ``config.json`` and (sharded) safetensors.
 
