@@ -251,3 +251,30 @@ def test_a_prompt_that_fills_the_positions_is_one_line(model: UniToken) -> None:
         model.generate_text([Request(long)])
     with pytest.raises(UserError, match=r"prompt: the drawing needs \d+ positions and the limit is 512"):
         model.generate_images([Request(long)])
+
+
+def test_recomputed_layers_give_the_same_gradient() -> None:
+    found = []
+    for again in (False, True):
+        model = make_unitoken(checkpoint_blocks=again)
+        model.network.requires_grad_(True)
+        loss = model.loss(model.layout.collate(samples()[:2]))
+        (loss.text_sum + loss.image_sum).backward()
+        names = ("model.layers.0.mlp.up_proj.weight", "vit.encoder.layers.0.mlp.fc1.weight", "adapter.0.bias")
+        found.append([model.network.get_parameter(name).grad for name in names])
+    for plain, recomputed in zip(*found, strict=True):
+        assert plain.abs().sum() > 0
+        assert torch.allclose(plain, recomputed, atol=1e-6)
+
+
+def test_half_precision_reads_and_draws() -> None:
+    exact, half = make_unitoken(), make_unitoken(dtype="bfloat16")
+    losses = [model.loss(model.layout.collate(samples())) for model in (exact, half)]
+    assert losses[1].text_sum.dtype == torch.float32
+    assert losses[1].text_sum.item() == pytest.approx(losses[0].text_sum.item(), rel=0.1)
+    request = Request(Image(PHOTOS[0]), Text("a ball"), sampling=Sampling(max_new_tokens=3))
+    mixed = make_unitoken(autocast=True)
+    for model in (half, mixed):
+        assert model.generate_images([request])[0].codes.shape == (16,)
+        assert isinstance(model.generate_text([request])[0], str)
+    assert half.network.model.rotary_emb.inv_freq.dtype == torch.float32

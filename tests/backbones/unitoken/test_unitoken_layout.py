@@ -58,6 +58,8 @@ def test_ids_come_from_the_names_of_the_tokenizer() -> None:
     assert (made.first_code, made.codebook, made.before_image) == (4, 3, (9,))
     assert made.to_ids(torch.tensor([0, 1, 2])).tolist() == [5, 6, 4]
     assert made.to_codes(torch.tensor([4, 5, 6])).tolist() == [2, 0, 1]
+    marked = Vocabulary.named({**chameleon_names(["IMGIMGAZ", "IMGIMGBZ"]), "<|image|>": 19})
+    assert marked.size == 19
     ordered = Vocabulary.named(chameleon_names(["IMGIMGAZ", "IMGIMGBZ"]))
     assert ordered.order == ()
     with pytest.raises(WeightsError, match=r"no <eoss>; expected the tokenizer of Chameleon"):
@@ -136,6 +138,20 @@ def test_an_answer_that_is_text_and_a_picture() -> None:
     text = [*layout.codec.encode("a red ball")]
     assert layout.counts(sample).text == len(text)
     assert tape.ids.count(layout.vocabulary.end_of_turn) == 2
+
+
+def test_a_drawn_picture_that_later_turns_speak_of_has_its_continuous_half() -> None:
+    layout = tiny_layout()
+    drawn = Image(PHOTO, target=True)
+    sample = Sample(Text("a ball"), drawn, Text("Is it red?"), Text("No.", target=True))
+    tape = layout.tape(sample)
+    assert [slot.picture for slot in tape.features] == [drawn]
+    assert layout.vocabulary.separator not in tape.labels
+    first = layout.tape(Sample(Text("Is it red?"), drawn))
+    assert not first.features
+    counts = layout.collate([sample]).counts
+    assert counts == layout.counts(sample)
+    assert counts.image == len(layout.vocabulary.block(4, 4)) + 1
 
 
 def test_a_dropped_condition_is_the_picture_alone() -> None:

@@ -103,10 +103,16 @@ class UniTokenLayout:
 
     # -- one sample ------------------------------------------------------------------------------------
 
-    def half(self, image: Image) -> ContinuousHalf | None:
-        """The continuous half of a picture; None where it has none, as what the model draws."""
-        if image.target and not self.legacy:
+    def half(self, image: Image, final: bool = True, counting: bool = False) -> ContinuousHalf | None:
+        """The continuous half of a picture; None for one that the model draws in the ``final`` turn.
+
+        Nothing comes after such a picture that could read it. One that later turns speak of has its half.
+        ``counting``: one of no length, for which no file is read.
+        """
+        if image.target and final and not self.legacy:
             return None
+        if counting:
+            return _NO_HALF
         if not self.any_resolution:
             return whole_half(self.tile_side**2)
         known = image.codes is not None or image.source is None
@@ -152,7 +158,7 @@ class UniTokenLayout:
         if not (dropped and isinstance(target, Image) and not said):
             return self._turns(sample.segments, isinstance(target, Image), counting)
         tape = Tape(self.vocabulary)
-        self._picture(tape, target, counting)
+        self._picture(tape, target, True, counting)
         tape.tokens([self.vocabulary.end_of_turn], True, draws=True)
         return tape
 
@@ -162,10 +168,10 @@ class UniTokenLayout:
         sides = turns(segments)
         asked = max((place for place, turn in enumerate(sides) if not turn.answers), default=-1)
         for place, turn in enumerate(sides):
-            self._turn(tape, turn, draws and place == asked, counting)
+            self._turn(tape, turn, draws and place == asked, turn is sides[-1], counting)
         return tape
 
-    def _turn(self, tape: Tape, turn: Turn, asks: bool, counting: bool) -> None:
+    def _turn(self, tape: Tape, turn: Turn, asks: bool, final: bool, counting: bool) -> None:
         texts = [segment for segment in turn.segments if isinstance(segment, Text)]
         drawn = False
         for segment in turn.segments:
@@ -173,7 +179,7 @@ class UniTokenLayout:
             if isinstance(segment, Image):
                 if drawn:
                     tape.tokens(self.vocabulary.before_image, self.legacy, draws=True)
-                self._picture(tape, segment, counting)
+                self._picture(tape, segment, final, counting)
                 continue
             text = segment.text
             if asks:  # worded as one request, where its first text stands
@@ -182,9 +188,8 @@ class UniTokenLayout:
             tape.tokens(self.codec.encode(text, opening=tape.length == 1), turn.answers)
         tape.tokens([self.vocabulary.end_of_turn], turn.answers, draws=drawn)
 
-    def _picture(self, tape: Tape, image: Image, counting: bool) -> None:
-        half = self.half(image) if not counting or (image.target and not self.legacy) else _NO_HALF
-        tape.picture(image, (self.side, self.side), half, self.legacy)
+    def _picture(self, tape: Tape, image: Image, final: bool, counting: bool) -> None:
+        tape.picture(image, (self.side, self.side), self.half(image, final, counting), self.legacy)
 
     # -- many samples ----------------------------------------------------------------------------------
 

@@ -33,6 +33,9 @@ _NAMES = {
     "grid": "<reserved08800>",
 }
 _CODE_NAME = "IMGIMG"
+_PLACEHOLDER = "<|image|>"
+"""Added by the published pre-tokenizer to mark a picture; no row of the tables belongs to it."""
+
 _DIGITS = str.maketrans("ABCDEFGHIJ", "0123456789")
 
 
@@ -85,7 +88,7 @@ class Vocabulary:
         order = tuple(codes[code] - first for code in range(len(codes)))
         found = {field: entries[name] for field, name in _NAMES.items()}
         return cls(
-            size=max(entries.values()) + 1,
+            size=max(number for name, number in entries.items() if name != _PLACEHOLDER) + 1,
             codebook=len(codes),
             first_code=first,
             before_image=tuple(before_image),
