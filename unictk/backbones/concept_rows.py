@@ -1,12 +1,19 @@
-"""Concept rows beside a model's tables: looked up behind them, concatenated to the logits."""
+"""Concept rows beside a model's tables: whose they are, looked up behind them, concatenated to the logits."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unictk.backbones.base import Rows
+from unictk.backbones.base import Rows, RowShape
+from unictk.errors import UserError
+
+if TYPE_CHECKING:
+    from unictk.concepts.tokens import ConceptTokens
 
 
 def lookup(ids: Tensor, table: Tensor, rows: Rows | None) -> Tensor:
@@ -45,3 +52,33 @@ def with_rows(base: Tensor, hidden: Tensor, rows: Rows | None) -> Tensor:
     if rows.bias is not None:
         own = own + rows.bias.to(own.dtype)
     return torch.cat([base, own], dim=-1)
+
+
+def claimed(concepts: Sequence[ConceptTokens], shape: RowShape) -> dict[str, str]:
+    """Whose every token is, in the order of the rows.
+
+    Raises:
+        UserError: rows of another shape, or two concepts that share a token.
+    """
+    owner: dict[str, str] = {}
+    for concept in concepts:
+        if concept.shape != shape:
+            raise UserError(f"{concept}: made for {concept.shape}, this backbone needs {shape}")
+        for token in concept.tokens():
+            if token in owner:
+                raise UserError(f"{concept}: its token {token} belongs to {owner[token]} already")
+            owner[token] = str(concept)
+    return owner
+
+
+def joined(concepts: Sequence[ConceptTokens]) -> Rows | None:
+    """The rows of all concepts in order, or None without any."""
+    rows = [concept.rows() for concept in concepts]
+    if not rows:
+        return None
+    biases = [row.bias for row in rows if row.bias is not None]
+    return Rows(
+        torch.cat([row.input for row in rows]),
+        torch.cat([row.head for row in rows]),
+        torch.cat(biases) if biases else None,
+    )
