@@ -1,7 +1,8 @@
 """Encoder and decoder of image tokenizers and autoencoders, in the names of their common ancestor.
 
-MAGVIT-v2, the VQGAN of Chameleon and the FLUX autoencoder have them: convolutional levels, one attention block at the lowest
-resolution. What stands between the two (bits, codes, a normal distribution) is each model's own.
+MAGVIT-v2, the VQGAN of Chameleon and the FLUX autoencoder have them: convolutional levels, one attention
+block at the lowest resolution. What stands between the two (bits, codes, a normal distribution) is each
+model's own.
 """
 
 from __future__ import annotations

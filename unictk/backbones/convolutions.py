@@ -1,6 +1,7 @@
 """Convolutional blocks of image tokenizers and autoencoders, with the names of their common ancestor.
 
-MAGVIT-v2, the VQGAN of Chameleon and the FLUX autoencoder are built of the same blocks, so their published weights fit one by one.
+MAGVIT-v2, the VQGAN of Chameleon and the FLUX autoencoder are built of the same blocks, so their published
+weights fit one by one.
 """
 
 from __future__ import annotations

@@ -131,6 +131,10 @@ def test_the_layout_travels_to_loader_workers(bagel: Bagel) -> None:
             "only its last segment may be a target image",
         ),
         (
+            Sample(Image(photo(0), target=True, masked=torch.ones(4, dtype=torch.bool))),
+            "it masks cells of a picture, and this model draws whole pictures",
+        ),
+        (
             Sample(Text("a"), Image(None, target=True, codes=normal(0, 4, 2, 4))),
             "one of its latents is (4, 2, 4) and this model's are (4, 4, 4)",
         ),

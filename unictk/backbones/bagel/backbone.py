@@ -29,6 +29,7 @@ from unictk.backbones.bagel.pictures import PictureReader
 from unictk.backbones.bagel.shelf import Shelf
 from unictk.backbones.bagel.training import token_losses
 from unictk.backbones.base import Rows, RowShape
+from unictk.backbones.concept_rows import claimed, joined
 from unictk.chance import generator
 from unictk.concepts.tokens import ConceptTokens
 from unictk.errors import UserError
@@ -112,23 +113,13 @@ class Bagel(nn.Module):
         Raises:
             UserError: a hidden size that does not fit, or two concepts that share a token.
         """
-        owner: dict[str, str] = {}
-        for concept in concepts:
-            if concept.shape != self.row_shape:
-                raise UserError(f"{concept}: made for {concept.shape}, this backbone needs {self.row_shape}")
-            for token in concept.tokens():
-                if token in owner:
-                    raise UserError(f"{concept}: its token {token} belongs to {owner[token]} already")
-                owner[token] = str(concept)
+        owner = claimed(concepts, self.row_shape)
         self.concepts = tuple(concept.to(self.network.device) for concept in concepts)
         self.layout.codec.attach(owner)
 
     def concept_rows(self) -> Rows | None:
         """All attached rows in id order, or None."""
-        rows = [concept.rows() for concept in self.concepts]
-        if not rows:
-            return None
-        return Rows(torch.cat([row.input for row in rows]), torch.cat([row.head for row in rows]), None)
+        return joined(self.concepts)
 
     def fresh_rows(self, count: int, first: int = 0, head: str = "text") -> Rows:
         """Starting values: averages of the tokenizer's rows. There are no image codes to copy."""

@@ -171,6 +171,8 @@ class BagelLayout:
             return "its last segment must be a target"
         if any(isinstance(s, Image) and s.target for s in sample.segments[:-1]):
             return "only its last segment may be a target image"
+        if any(image.masked is not None for image in sample.images):
+            return "it masks cells of a picture, and this model draws whole pictures"
         for codes in (image.codes for image in sample.images if image.codes is not None):
             if tuple(codes.shape) != self.latent_shape:
                 return f"one of its latents is {tuple(codes.shape)} and this model's are {self.latent_shape}"

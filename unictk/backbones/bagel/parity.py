@@ -32,7 +32,11 @@ TABLE_TOLERANCE = 1e-5
 FIXED = {
     ("llm", "qk_norm"): True,
     ("llm", "layer_module"): "Qwen2MoTDecoderLayer",
+    ("llm", "tie_word_embeddings"): False,
+    ("llm", "hidden_act"): "silu",
     ("vit", "rope"): False,
+    ("vit", "hidden_act"): "gelu_pytorch_tanh",
+    ("vit", "num_channels"): 3,
     ("bagel", "connector_act"): "gelu_pytorch_tanh",
     ("bagel", "interpolate_pos"): False,
 }

@@ -12,6 +12,7 @@ from unictk.backbones.bagel.autoencoder import FluxAutoencoder
 from unictk.backbones.bagel.batch import BagelBatch, Latent, Look, Planned
 from unictk.backbones.bagel.layout import BagelLayout
 from unictk.backbones.bagel.packing import LatentPart, Part, PicturePart, TextPart
+from unictk.backbones.codes import exact_convolutions
 
 
 def signed(pixels: Tensor) -> Tensor:
@@ -71,7 +72,7 @@ class PictureReader:
         for first in range(0, len(fresh), self.most):
             chunk = fresh[first : first + self.most]
             pixels = signed(torch.stack([batch.pixels[number] for number in chunk]))
-            with torch.autocast(pixels.device.type, enabled=False):
+            with torch.autocast(pixels.device.type, enabled=False), exact_convolutions():
                 posterior = self.autoencoder.encode(pixels)
             for number, pair in zip(
                 chunk, zip(posterior.mean, posterior.deviation, strict=True), strict=True
@@ -83,7 +84,7 @@ class PictureReader:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """(B, z, h, w) latents -> (B, 3, H, W) fp32 in [-1, 1], clamped."""
-        with torch.autocast(latents.device.type, enabled=False):
+        with torch.autocast(latents.device.type, enabled=False), exact_convolutions():
             parts = [self.autoencoder.decode(part.float()) for part in latents.split(self.most)]
         return torch.cat(parts).clamp(-1, 1)
 
