@@ -16,7 +16,13 @@ SELFPLAY_CASES = {23, 24, 26, 27}
 UNICYCLE_CASES = {25}
 """Of UniCorn: those of its benchmark, in a folder of their own, too."""
 
-OTHERS = ("selfplay", "benchmarks_unicycle")
+BAGEL_CASES = set(range(1, 17))
+"""Of UniCorn: those that compare BAGEL with its reference."""
+
+UNITOKEN_CASES = set(range(1, 24)) - {17}
+"""Of UniToken: all but the learning rates of its stages, which come with the stages."""
+
+OTHERS = ("selfplay", "benchmarks_unicycle", "bagel", "unitoken")
 """Folders whose cases are not UniCTokens'."""
 
 
@@ -34,6 +40,14 @@ def test_every_case_of_selfplay_has_a_test() -> None:
 
 def test_every_case_of_unicycle_has_a_test() -> None:
     assert named_in((TESTS / "benchmarks_unicycle").glob("test_*.py")) == UNICYCLE_CASES
+
+
+def test_every_case_of_bagel_has_a_test() -> None:
+    assert named_in((TESTS / "backbones" / "bagel").glob("test_*.py")) == BAGEL_CASES
+
+
+def test_every_case_of_unitoken_has_a_test() -> None:
+    assert named_in((TESTS / "backbones" / "unitoken").glob("test_*.py")) == UNITOKEN_CASES
 
 
 def test_every_case_has_a_test_or_a_reason() -> None:

@@ -21,7 +21,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -246,6 +246,22 @@ def _differences(a: Tensor, b: Tensor) -> Tensor:
     if not a.is_floating_point() and not b.is_floating_point():
         apart = apart.clamp(min=1)  # float64 cannot tell all large integers apart
     return torch.where(a == b, torch.zeros_like(apart), apart)
+
+
+def attempt(work: Callable[[], Any]) -> Any:
+    """The result, or the exception that stood in its way: for ``compute`` of a backbone."""
+    try:
+        return work()
+    except Exception as error:
+        return error
+
+
+def attempt_several(
+    work: Callable[[], Mapping[str, Tensor]], names: Iterable[str]
+) -> dict[str, Tensor | Exception]:
+    """Several results by name, or the one exception for each of ``names``."""
+    result = attempt(work)
+    return dict.fromkeys(names, result) if isinstance(result, Exception) else dict(result)
 
 
 def _line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unictk.assets.make_tokenizer import END_OF_TEXT, ENTRIES, corpus, write_tokenizer
-from unictk.backbones.showo.weights import BUNDLED_TOKENIZER, load_tokenizer
+from unictk.backbones.checkpoints import BUNDLED_TOKENIZER, load_tokenizer
 from unictk.errors import WeightsError
 
 ORDINARY = """
@@ -93,7 +93,7 @@ def test_it_loads_without_any_connection():
         "import socket\n"
         "def refuse(*a, **k): raise AssertionError('connection')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from unictk.backbones.showo.weights import load_tokenizer\n"
+        "from unictk.backbones.checkpoints import load_tokenizer\n"
         "print(len(load_tokenizer()))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -130,7 +130,7 @@ class Backbone(Protocol):
         """Write all that training may change, whole or not at all, in the published layout.
 
         Into a folder of the backbone's own below ``folder``, which is returned: a later run can start from
-        it. The image tokenizer is not written.
+        it. The image tokenizer is written only where the published layout has it in the same folder.
         """
         ...
 

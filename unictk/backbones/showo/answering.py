@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from unictk.backbones.base import Rows as ConceptRows
+from unictk.backbones.keyvalues import Layers, Prefix
 from unictk.backbones.showo.decoding import Prompts, greedy_or_sampled, pad_left, read
-from unictk.backbones.showo.keyvalues import Layers, Prefix
 from unictk.backbones.showo.layout import ShowoLayout
 from unictk.backbones.showo.network import ShowoNetwork
 from unictk.backbones.showo.tape import answer_texts, answering_tape, is_answering

@@ -15,7 +15,9 @@ from transformers import PhiConfig
 
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.base import RowShape
+from unictk.backbones.concept_rows import claimed, joined
 from unictk.backbones.fingerprint import fingerprint
+from unictk.backbones.keyvalues import Layers, Prefix
 from unictk.backbones.showo.answering import Reader, text_batches
 from unictk.backbones.showo.batch import Answers, Rows, ShowoBatch
 from unictk.backbones.showo.construction import build_network, check_sizes, fill_tokenizer
@@ -23,14 +25,12 @@ from unictk.backbones.showo.crossentropy import frozen_table_cross_entropy
 from unictk.backbones.showo.drawing import Job, jobs, milestones
 from unictk.backbones.showo.encoding import codes_of, decode, encode, reconstruct
 from unictk.backbones.showo.keeping import read_network, write_network
-from unictk.backbones.showo.keyvalues import Layers, Prefix
 from unictk.backbones.showo.layout import ShowoLayout
 from unictk.backbones.showo.magvit import MagvitV2
 from unictk.backbones.showo.prefixes import ImagePrefixes, prefix_ids
 from unictk.backbones.showo.sampling import mask_predict
 from unictk.backbones.showo.vocabulary import IGNORED, attention_allowed
 from unictk.concepts.tokens import ConceptTokens
-from unictk.errors import UserError
 from unictk.samples import Batch, GeneratedImage, Image, Loss, Request, Vectors
 
 
@@ -108,26 +108,13 @@ class Showo(nn.Module):
         Raises:
             UserError: a hidden size that does not fit, or two concepts that share a token.
         """
-        owner: dict[str, str] = {}
-        for concept in concepts:
-            if concept.shape != self.row_shape:
-                raise UserError(f"{concept}: made for {concept.shape}, this backbone needs {self.row_shape}")
-            for token in concept.tokens():
-                if token in owner:
-                    raise UserError(f"{concept}: its token {token} belongs to {owner[token]} already")
-                owner[token] = str(concept)
+        owner = claimed(concepts, self.row_shape)
         self.concepts = tuple(concept.to(self.network.input_table.device) for concept in concepts)
         self.layout.codec.attach(owner)
 
     def concept_rows(self) -> ConceptRows | None:
         """All attached rows in id order, or None."""
-        rows = [concept.rows() for concept in self.concepts]
-        if not rows:
-            return None
-        biases = [row.bias for row in rows if row.bias is not None]
-        return ConceptRows(
-            torch.cat([row.input for row in rows]), torch.cat([row.head for row in rows]), torch.cat(biases)
-        )
+        return joined(self.concepts)
 
     def fresh_rows(self, count: int, first: int = 0, head: str = "text") -> ConceptRows:
         """Starting values for new rows: averages of the text rows, or the published copies of image codes."""

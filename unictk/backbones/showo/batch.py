@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-
-class OnDevice:
-    """A dataclass of tensors (and of such dataclasses) that moves as one."""
-
-    __slots__ = ()
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """The same with every tensor on ``device``."""
-        moved: dict[str, Any] = {}
-        for item in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, item.name)
-            if isinstance(value, Tensor | OnDevice):
-                moved[item.name] = value.to(device, non_blocking=non_blocking)
-        return replace(self, **moved)  # type: ignore[type-var]
+from unictk.backbones.ondevice import OnDevice
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from unictk.backbones.base import Rows as ConceptRows
-from unictk.backbones.showo.keyvalues import Growing, KeyValues, Layers, Prefix, Recorder
+from unictk.backbones.keyvalues import Growing, KeyValues, Layers, Prefix, Recorder
+from unictk.backbones.picking import continued
 from unictk.backbones.showo.network import ShowoNetwork
 from unictk.backbones.showo.vocabulary import Vocabulary, attention_allowed
-from unictk.chance import generator
 
 
 @dataclass(slots=True)
@@ -84,43 +84,35 @@ def greedy_or_sampled(
     """
     state, layers, seen = read(network, rows, vocabulary, prompts)
     cache = Growing(layers, max(limits))
-    chance = [generator("answer", seed) for seed in seeds]
-    answers: list[list[int]] = [[] for _ in limits]
-    position = prompts.positions[:, -1]
-    alive = list(range(len(limits)))
-    while alive:
-        logits = network.logits(state, rows).float()
-        tokens = [
-            _pick(line, temperatures[row], chance[row]) for line, row in zip(logits, alive, strict=True)
-        ]
-        picked = torch.stack(tokens)
-        going = []
-        for index, (row, token) in enumerate(zip(alive, picked.tolist(), strict=True)):
-            if token != vocabulary.end_of_text:
-                answers[row].append(token)
-                if len(answers[row]) < limits[row]:
-                    going.append(index)
-        if not going:
-            return answers
-        if len(going) < len(alive):
-            keep = torch.tensor(going, device=picked.device)
-            cache.keep(keep)
-            alive = [alive[index] for index in going]
-            picked, position, seen = picked[keep], position[keep], seen[keep]
-        position = position + 1
-        seen = torch.cat([seen, seen.new_ones(len(seen), 1)], dim=1)
-        vectors = network.embed(picked[:, None], rows)
-        state = network.trunk(vectors, position[:, None], seen[:, None], cache)[:, -1]
-        cache.advance()
-    return answers
+    answering = _Answering(network, rows, state, cache, seen, prompts.positions[:, -1])
+    return continued(answering, vocabulary.end_of_text, limits, temperatures, seeds)
 
 
-def _pick(logits: Tensor, temperature: float, chance: torch.Generator) -> Tensor:
-    if temperature <= 0:
-        return logits.argmax()
-    cumulative = (logits / temperature).softmax(-1).cumsum(-1)
-    level = torch.rand((), generator=chance).to(logits.device) * cumulative[-1]
-    return torch.searchsorted(cumulative, level[None], right=True)[0].clamp(max=len(logits) - 1)
+@dataclass(slots=True)
+class _Answering:
+    """Rows whose last position (rows,) has the state (rows, hidden); ``seen`` (rows, keys)."""
+
+    network: ShowoNetwork
+    rows: ConceptRows | None
+    state: Tensor
+    cache: Growing
+    seen: Tensor
+    position: Tensor
+
+    def logits(self) -> Tensor:
+        return self.network.logits(self.state, self.rows).float()
+
+    def keep(self, rows: Tensor) -> None:
+        self.cache.keep(rows)
+        self.state, self.seen, self.position = self.state[rows], self.seen[rows], self.position[rows]
+
+    def feed(self, ids: Tensor) -> None:
+        self.position = self.position + 1
+        self.seen = torch.cat([self.seen, self.seen.new_ones(len(self.seen), 1)], dim=1)
+        vectors = self.network.embed(ids[:, None], self.rows)
+        states = self.network.trunk(vectors, self.position[:, None], self.seen[:, None], self.cache)
+        self.state = states[:, -1]
+        self.cache.advance()
 
 
 class _Following(Recorder):

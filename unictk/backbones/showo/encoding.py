@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
 
+from unictk.backbones.codes import exact_convolutions
 from unictk.backbones.showo.batch import Pictures
 from unictk.backbones.showo.layout import Shelf, ShowoLayout
 from unictk.backbones.showo.magvit import MagvitV2
@@ -26,7 +26,7 @@ def codes_of(pictures: Pictures, tokenizer: MagvitV2, layout: ShowoLayout, most:
     """
     if not len(pictures.unknown):
         return pictures.codes
-    with torch.autocast(pictures.codes.device.type, enabled=False), _exact():
+    with torch.autocast(pictures.codes.device.type, enabled=False), exact_convolutions():
         parts = pictures.pixels.split(most)
         fresh = [tokenizer.codes(pixels.float() / 127.5 - 1) for pixels in parts]
     codes = pictures.codes.clone()
@@ -60,8 +60,3 @@ def reconstruct(
     codes, _ = encode(images, tokenizer, layout, most, device)
     pixels = torch.cat([decode(part, tokenizer) for part in codes.split(most)])
     return [GeneratedImage(picture, line.cpu(), {}) for picture, line in zip(pixels, codes, strict=True)]
-
-
-def _exact() -> AbstractContextManager[object]:
-    """No TF32 convolutions: a bit of a code is the sign of a number that may be near zero."""
-    return torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unictk.backbones.checkpoints import shard_bytes
 from unictk.backbones.showo.network import ShowoNetwork
 from unictk.backbones.showo.weights import load_language, write_published
 
 FOLDER = "showo"
 """Below the folder that a run keeps weights in."""
 
-SHARD_BYTES = 5_000_000_000
-"""Larger models are written in several files."""
-
 
 def write_network(network: ShowoNetwork, folder: Path) -> Path:
     """Write the language model in its own precision; the folder that holds it."""
     phi = network.phi
     state = phi.state_dict()
-    large = sum(tensor.nbytes for tensor in state.values()) > SHARD_BYTES
-    write_published(folder / FOLDER, state, phi.config.to_dict(), shard_bytes=SHARD_BYTES if large else None)
+    write_published(folder / FOLDER, state, phi.config.to_dict(), shard_bytes=shard_bytes(state))
     return folder / FOLDER
 
 

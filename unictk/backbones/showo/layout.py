@@ -11,13 +11,13 @@ import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
+from unictk.backbones.checkpoints import BUNDLED_TOKENIZER, load_tokenizer
+from unictk.backbones.codes import CodeStore, picture_key
 from unictk.backbones.showo.batch import Answers, Pictures, Rows, ShowoBatch
-from unictk.backbones.showo.codes import CodeStore, picture_key
 from unictk.backbones.showo.masking import SCHEDULES, Schedule, training_mask
 from unictk.backbones.showo.tape import Tape, answer_texts, answering_tape, drawing_tape, is_answering
 from unictk.backbones.showo.text import TextCodec
 from unictk.backbones.showo.vocabulary import IGNORED
-from unictk.backbones.showo.weights import BUNDLED_TOKENIZER, load_tokenizer
 from unictk.chance import generator
 from unictk.datamodules.pictures import open_picture, square, to_tensor
 from unictk.samples import Batch, Counts, Image, Sample, Segment, Text

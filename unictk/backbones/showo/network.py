@@ -17,7 +17,8 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PhiConfig, PhiForCausalLM
 
 from unictk.backbones.base import Rows as ConceptRows
-from unictk.backbones.showo.keyvalues import KeyValues
+from unictk.backbones.concept_rows import lookup, with_rows
+from unictk.backbones.keyvalues import KeyValues
 from unictk.errors import UserError
 
 
@@ -100,9 +101,6 @@ class ShowoNetwork(nn.Module):
     def embed(self, ids: Tensor, rows: ConceptRows | None) -> Tensor:
         """Input vectors of ids; ids behind the table are concept rows.
 
-        Rows are looked up even where no id needs them, so that every process of a group has gradients
-        for the same parameters.
-
         Args:
             ids: (...,) int64.
             rows: the attached concepts' rows.
@@ -110,11 +108,7 @@ class ShowoNetwork(nn.Module):
         Returns:
             (..., hidden).
         """
-        if rows is None or not len(rows):
-            return functional.embedding(ids, self.input_table)
-        own = functional.embedding((ids - self.size).clamp(min=0), rows.input)
-        base = functional.embedding(ids.clamp(max=self.size - 1), self.input_table)
-        return torch.where((ids >= self.size)[..., None], own.to(base.dtype), base)
+        return lookup(ids, self.input_table, rows)
 
     def trunk(
         self, vectors: Tensor, positions: Tensor, allowed: Tensor, cache: KeyValues | None = None
@@ -143,13 +137,7 @@ class ShowoNetwork(nn.Module):
 
     def logits(self, hidden: Tensor, rows: ConceptRows | None) -> Tensor:
         """Logits over the tables' classes and, behind them, the concept rows: (..., vocabulary + rows)."""
-        base = self.phi.lm_head(hidden)
-        if rows is None or not len(rows):
-            return base
-        own = functional.linear(hidden, rows.head.to(hidden.dtype), None)
-        if rows.bias is not None:
-            own = own + rows.bias.to(own.dtype)
-        return torch.cat([base, own], dim=-1)
+        return with_rows(self.phi.lm_head(hidden), hidden, rows)
 
     def code_logits(self, hidden: Tensor, first: int, count: int) -> Tensor:
         """Logits over image codes only: (..., count)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from unictk.backbones.showo.vocabulary import IGNORED, SPECIAL_TOKENS, Vocabular
 from unictk.concepts.published import to_virtual
 from unictk.concepts.tokens import ConceptTokens
 from unictk.errors import WeightsError
+from unictk.parity import attempt, attempt_several
 from unictk.samples import Sampling
 
 SHARPER = 400.0
@@ -217,21 +218,10 @@ def compute(
             single[name] = partial(golden.draw, float(match[1]))
     found: dict[str, Tensor | Exception] = {name: attempt(work) for name, work in single.items()}
     trained = [name for name in meta["outputs"] if name.startswith("train.")]
-    found |= _several(golden.train, trained) | _several(golden.magvit, meta.get("magvit_outputs", []))
+    found |= attempt_several(golden.train, trained) | attempt_several(
+        golden.magvit, meta.get("magvit_outputs", [])
+    )
     return found
-
-
-def attempt(work: Callable[[], Any]) -> Any:
-    """The result, or the exception that stood in its way."""
-    try:
-        return work()
-    except Exception as error:
-        return error
-
-
-def _several(work: Callable[[], dict[str, Tensor]], names: Iterable[str]) -> dict[str, Tensor | Exception]:
-    result = attempt(work)
-    return dict.fromkeys(names, result) if isinstance(result, Exception) else dict(result)
 
 
 def ignored(name: str, inputs: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Tensor | None:

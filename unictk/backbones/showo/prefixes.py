@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unictk.backbones.showo.keyvalues import Layers, Recorder, gather, join, size_in_bytes
+from unictk.backbones.keyvalues import Layers, Recorder, gather, join, size_in_bytes
 from unictk.backbones.showo.network import ShowoNetwork
 from unictk.backbones.showo.vocabulary import Vocabulary, attention_allowed
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from unictk.backbones.base import Rows as ConceptRows
-from unictk.backbones.showo.keyvalues import Layers, Prefix, Recorder, gather
+from unictk.backbones.keyvalues import Layers, Prefix, Recorder, gather
 from unictk.backbones.showo.masking import guidances, sampling_counts, temperatures
 from unictk.backbones.showo.network import ShowoNetwork
 from unictk.backbones.showo.vocabulary import Vocabulary, attention_allowed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,3 +66,8 @@ class CodeStore:
         assert self.folder is not None
         name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         return self.folder / self.fingerprint / f"{name}.npy"
+
+
+def exact_convolutions() -> AbstractContextManager[object]:
+    """No TF32 convolutions: the nearest code, or a sign, may hang on the last digit."""
+    return torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)

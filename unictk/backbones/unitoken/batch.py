@@ -1,0 +1,128 @@
+"""The tensors of a UniToken batch: sequences, and the pictures whose codes and features go into them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unictk.backbones.ondevice import OnDevice
+from unictk.backbones.unitoken.tape import Tape
+from unictk.backbones.unitoken.vocabulary import IGNORED, Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures(OnDevice):
+    """The distinct pictures of a batch.
+
+    ``codes`` (J, rows, columns) holds known image codes, -1 where they are not known yet; ``unknown`` (U,)
+    says which pictures those are and ``squares`` (U, 3, H, W) uint8 what becomes their codes. ``tiles``
+    (T, 3, s, s) uint8 are read by the vision tower. ``decoded`` (D, 2): the picture and its first tile, where
+    the tiles can only be had by decoding its codes, since the model drew it. ``keys`` names all J.
+    """
+
+    codes: Tensor
+    unknown: Tensor
+    squares: Tensor
+    tiles: Tensor
+    decoded: Tensor
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences(OnDevice):
+    """Whole sequences, padded on the right, which causality hides.
+
+    ``ids``, ``targets`` and ``draws`` are (B, L); ``targets`` stand at the position that predicts them
+    (-100: none), ``draws`` marks those of drawn pictures. A picture's codes are a slot: ``slot_row``,
+    ``slot_start`` (its first code), ``slot_picture`` and ``slot_target`` are (S,). Continuous vectors are
+    listed one by one: ``feature_row``, ``feature_place`` and ``feature_source`` (which of all features of
+    the tiles, counted through) are (F,).
+    """
+
+    ids: Tensor
+    targets: Tensor
+    draws: Tensor
+    slot_row: Tensor
+    slot_start: Tensor
+    slot_picture: Tensor
+    slot_target: Tensor
+    feature_row: Tensor
+    feature_place: Tensor
+    feature_source: Tensor
+
+    def filled(self, codes: Tensor, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
+        """Ids and targets with the pictures' codes in place.
+
+        Args:
+            codes: (J, rows, columns) image codes.
+            vocabulary: says which ids they have.
+        """
+        if not len(self.slot_row):
+            return self.ids, self.targets
+        rows, columns = codes.shape[1:]
+        across = torch.arange(columns, device=codes.device)
+        cells = (torch.arange(rows, device=codes.device)[:, None] * (columns + 1) + across).flatten()
+        places = self.slot_start[:, None] + cells
+        values = vocabulary.to_ids(codes[self.slot_picture].flatten(1))
+        ids, targets = self.ids.clone(), self.targets.clone()
+        ids[self.slot_row[:, None], places] = values
+        drawn = self.slot_target
+        targets[self.slot_row[drawn, None], places[drawn] - 1] = values[drawn]
+        return ids, targets
+
+    def spliced(self, vectors: Tensor, features: Tensor | None) -> Tensor:
+        """Input vectors (B, L, hidden) with the tiles' features (T, tokens, hidden) in their places."""
+        if features is None or not len(self.feature_row):
+            return vectors
+        chosen = features.flatten(0, 1)[self.feature_source].to(vectors.dtype)
+        return vectors.index_put((self.feature_row, self.feature_place), chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class UniTokenBatch(OnDevice):
+    """All parts of a batch."""
+
+    pictures: Pictures
+    sequences: Sequences
+
+
+def sequences(tapes: Sequence[Tape], codes: Sequence[int], features: Sequence[int], pad: int) -> Sequences:
+    """The tapes as tensors.
+
+    Args:
+        tapes: one a row.
+        codes: for every code slot of the tapes in order, the number of its picture.
+        features: for every feature slot in order, the number of its picture's first feature.
+        pad: any id.
+    """
+    slots = [(row, slot) for row, tape in enumerate(tapes) for slot in tape.codes]
+    halves = [(row, slot) for row, tape in enumerate(tapes) for slot in tape.features]
+    counts = [len(slot.places) for _, slot in halves]
+    empty = torch.zeros(0, dtype=torch.long)
+    return Sequences(
+        ids=pad_right([tape.ids for tape in tapes], pad),
+        targets=pad_right([tape.targets() for tape in tapes], IGNORED),
+        draws=pad_right([tape.drawn() for tape in tapes], 0).bool(),
+        slot_row=torch.tensor([row for row, _ in slots], dtype=torch.long),
+        slot_start=torch.tensor([slot.start for _, slot in slots], dtype=torch.long),
+        slot_picture=torch.tensor(codes, dtype=torch.long),
+        slot_target=torch.tensor([slot.picture.target for _, slot in slots], dtype=torch.bool),
+        feature_row=torch.tensor([row for row, _ in halves], dtype=torch.long).repeat_interleave(
+            torch.tensor(counts, dtype=torch.long)
+        ),
+        feature_place=torch.tensor([p for _, slot in halves for p in slot.places], dtype=torch.long),
+        feature_source=torch.cat(
+            [empty, *(slot.half.index + first for (_, slot), first in zip(halves, features, strict=True))]
+        ),
+    )
+
+
+def pad_right(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    """(rows, longest) int64."""
+    longest = max((len(row) for row in rows), default=0)
+    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows], dtype=torch.long).reshape(
+        len(rows), longest
+    )

@@ -1,0 +1,187 @@
+"""UniToken's network: stock Chameleon layers with their own head, a SigLIP tower and the adapter between.
+
+State-dict names are the published ones. The layers, norms and rotary embedding are those of
+``transformers``; the loop over them is here, because masks, key-value reuse and checkpointing are ours to
+decide per call. The stock class with a head always blanks the logits of image codes, this one only when
+asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+from transformers import ChameleonConfig, ChameleonModel, SiglipVisionConfig, SiglipVisionModel
+
+from unictk.backbones.base import Rows as ConceptRows
+from unictk.backbones.concept_rows import lookup, with_rows
+from unictk.backbones.keyvalues import KeyValues
+from unictk.backbones.unitoken.configs import features_to_side
+
+
+class ShardNorm(nn.Module):
+    """Layer norm over each head's width, its affine weights shared by the heads of a shard.
+
+    The stock class has a row of weights for every head, which the published files do not have: rows that
+    train apart could never be written back. Numbers are the same.
+    """
+
+    def __init__(self, shards: int, heads: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(shards, width))
+        self.bias = nn.Parameter(torch.zeros(shards, width))
+        self.repeats = heads // shards
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(positions, heads, width) -> same."""
+        plain = functional.layer_norm(states, states.shape[-1:], eps=1e-5)
+        weight, bias = (own.repeat_interleave(self.repeats, 0) for own in (self.weight, self.bias))
+        return plain * weight + bias
+
+
+class UniTokenNetwork(nn.Module):
+    """Language model, head, vision tower and adapter, under the published names.
+
+    Args:
+        language: from :func:`~unictk.backbones.unitoken.configs.language_config`.
+        vision: from :func:`~unictk.backbones.unitoken.configs.vision_config`.
+        vocabulary: rows of the input and output tables.
+    """
+
+    def __init__(self, language: ChameleonConfig, vision: SiglipVisionConfig, vocabulary: int) -> None:
+        super().__init__()
+        language.vocab_size = vocabulary
+        language._attn_implementation = "sdpa"
+        vision._attn_implementation = "sdpa"
+        self.model = ChameleonModel(language)
+        del self.model.vqmodel
+        self.lm_head = nn.Linear(language.hidden_size, vocabulary, bias=False)
+        self.adapter = nn.Sequential(
+            nn.Linear(vision.hidden_size, language.hidden_size),
+            nn.GELU(),
+            nn.Linear(language.hidden_size, language.hidden_size),
+        )
+        self.vit = SiglipVisionModel(vision)
+        _share_norms(self.model, language)
+        for layer in (self.lm_head, *self.adapter):
+            if not isinstance(layer, nn.Linear):
+                continue
+            nn.init.normal_(layer.weight, std=language.initializer_range)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        self.size = vocabulary
+        self.hidden = language.hidden_size
+        self.tokens_per_tile = features_to_side(vision) ** 2
+        self.checkpoint_blocks = False
+
+    @property
+    def input_table(self) -> Tensor:
+        """(vocabulary, hidden)."""
+        return self.model.embed_tokens.weight
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The transformer layers."""
+        return self.model.layers
+
+    def embed(self, ids: Tensor, rows: ConceptRows | None) -> Tensor:
+        """Input vectors of ids (...,), int64; ids behind the table are concept rows: (..., hidden)."""
+        return lookup(ids, self.input_table, rows)
+
+    def vision_states(self, pixels: Tensor) -> Tensor:
+        """The tower's last states after its last norm.
+
+        Args:
+            pixels: (tiles, 3, side, side) in [-1, 1], of the tower's own side.
+
+        Returns:
+            (tiles, tokens, width).
+        """
+        vit = self.vit
+        hidden = vit.embeddings(pixels.to(vit.post_layernorm.weight.dtype))
+        return vit.post_layernorm(vit.encoder(inputs_embeds=hidden).last_hidden_state)
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Continuous image vectors in the language model's input space, (tiles, tokens, hidden)."""
+        if self.checkpoint_blocks and torch.is_grad_enabled():
+            return self.adapter(checkpoint(self.vision_states, pixels, use_reentrant=False))
+        return self.adapter(self.vision_states(pixels))
+
+    def trunk(
+        self,
+        vectors: Tensor,
+        positions: Tensor,
+        allowed: Tensor | None = None,
+        cache: KeyValues | None = None,
+    ) -> Tensor:
+        """Hidden states after the last norm.
+
+        Args:
+            vectors: (batch, length, hidden) input vectors.
+            positions: (batch, length) rotary positions.
+            allowed: (batch, length, keys) bool; keys are the cached ones followed by these. None: causal,
+                which is the whole of it unless there is padding on the left or a cache.
+            cache: keys and values of what came before, or a recorder of them.
+
+        Returns:
+            (batch, length, hidden).
+        """
+        mask = None if allowed is None else allowed[:, None]
+        rotary = self.model.rotary_emb(vectors, position_ids=positions)
+        hidden = vectors
+        for layer in self.blocks:
+            if self.checkpoint_blocks and torch.is_grad_enabled():
+                hidden = checkpoint(_run_layer, layer, hidden, mask, rotary, cache, use_reentrant=False)
+            else:
+                hidden = _run_layer(layer, hidden, mask, rotary, cache)
+        return self.model.norm(hidden)
+
+    def logits(self, hidden: Tensor, rows: ConceptRows | None, blank: slice | None = None) -> Tensor:
+        """Logits over the tables' classes and, behind them, the concept rows: (..., vocabulary + rows).
+
+        ``blank``: ids that cannot come, image codes where only text is wanted.
+        """
+        base = self.lm_head(hidden)
+        if blank is not None:
+            base[..., blank] = torch.finfo(base.dtype).min
+        return with_rows(base, hidden, rows)
+
+    def code_logits(self, hidden: Tensor, codes: slice) -> Tensor:
+        """Logits over a range of ids only: (..., count)."""
+        return functional.linear(hidden, self.lm_head.weight[codes])
+
+    def cast(self, dtype: torch.dtype) -> None:
+        """Change the weights' type; rotary frequencies stay fp32, or far positions turn by wrong angles."""
+        self.to(dtype)
+        self.make_buffers(self.input_table.device)
+
+    def make_buffers(self, device: torch.device) -> None:
+        """Compute anew what no file holds: rotary frequencies and the tower's position numbers."""
+        self.model.rotary_emb = type(self.model.rotary_emb)(self.model.config).to(device)
+        embeddings = self.vit.embeddings
+        embeddings.position_ids = nn.Buffer(
+            torch.arange(embeddings.num_positions, device=device)[None], persistent=False
+        )
+
+
+def _share_norms(model: nn.Module, config: ChameleonConfig) -> None:
+    width = config.hidden_size // config.num_attention_heads
+    shards = config.model_parallel_size or 1
+    for layer in model.layers:  # type: ignore[union-attr]
+        attention = layer.self_attn
+        attention.q_norm = ShardNorm(shards, config.num_attention_heads, width)
+        attention.k_norm = ShardNorm(shards, config.num_key_value_heads or config.num_attention_heads, width)
+
+
+def _run_layer(
+    layer: nn.Module,
+    hidden: Tensor,
+    mask: Tensor | None,
+    rotary: Sequence[Tensor],
+    cache: KeyValues | None,
+) -> Tensor:
+    states = layer(hidden, attention_mask=mask, position_embeddings=tuple(rotary), past_key_values=cache)
+    return states[0]
