@@ -81,10 +81,10 @@ class JudgedTally:
 
 
 def print_round(title: str, lines: Mapping[str, CategorySummary]) -> None:
-    """One line a category, and one of all together; the last column is pictures a second."""
+    """One line a category, and one of all: answers, prompts, mean best score, pictures a second, ..."""
     table = Table(title=title, box=box.ROUNDED)
     table.add_column("category", no_wrap=True)
-    for name in ("answers", "prompts", "kept", "mean best", "no score", "lessons", "per s"):
+    for name in ("asked", "prompts", "kept", "best", "no score", "lessons", "per s"):
         table.add_column(name, justify="right")
     for category, line in lines.items():
         table.add_row(category, *_cells(line))
