@@ -8,12 +8,18 @@ from bagel_makers import make_bagel, make_concept, photo
 
 from unictk.backbones.bagel.autoencoder import FluxAutoencoder
 from unictk.backbones.bagel.backbone import Bagel, before_last_text, texts_only
+from unictk.backbones.bagel.context import read
+from unictk.backbones.bagel.drawing import Canvas, Conditions, draw
+from unictk.backbones.bagel.guidance import Guidance, Schedule
 from unictk.backbones.bagel.layout import BagelLayout
+from unictk.backbones.bagel.patches import unpatchify
 from unictk.backbones.bagel.sizes import qwen2_config, siglip_config
 from unictk.backbones.bagel.weights import write_published
 from unictk.backbones.base import Backbone, Layout
+from unictk.chance import generator
+from unictk.datamodules.pictures import open_picture, square, to_tensor
 from unictk.errors import UserError
-from unictk.samples import Image, Request, Sample, Sampling, Text
+from unictk.samples import Image, Request, Sample, Sampling, Text, View
 
 QUICK = Sampling(steps=3, guidance=2.0, max_new_tokens=6)
 DRAW = Sample(Text("A photo of <bo:0> <bo>."), Image(photo(0), target=True), seed=1)
@@ -118,6 +124,35 @@ def test_drawings_of_a_batch_equal_each_alone(bagel: Bagel) -> None:
         assert found.settings == {"seed": request.seed, "steps": 3, "guidance": 2.0}
     other = bagel.generate_images([Request(Text("Two."), seed=9, sampling=QUICK)])[0]
     assert (other.codes - together[2].codes).abs().max() > 0.1
+
+
+def test_a_drawing_is_the_published_guidance_of_its_prompt(bagel: Bagel) -> None:
+    """Text scale 1 + guidance against everything before the last text, image scale against the texts."""
+    request = requests()[1]
+    (parts,) = bagel._prompts([request], True)
+    rows = bagel.concept_rows()
+    prompts = [parts, parts[:2], parts[2:]]
+    conditions = Conditions(*(read(bagel.network, bagel.packer, [one], rows=rows) for one in prompts))
+    noise = torch.randn((4, 16), generator=generator("noise", request.seed))
+    (tokens,) = draw(
+        bagel.network,
+        bagel.layout.codec.special,
+        conditions,
+        Canvas([noise], [(2, 2)]),
+        Schedule(4, 3.0),
+        Guidance(3.0, 2.0),
+    )
+    found = bagel.generate_images([request])[0].codes
+    torch.testing.assert_close(found, unpatchify(tokens, (2, 2), 2), atol=1e-5, rtol=1e-5)
+
+
+def test_a_seeded_latent_is_drawn_from_the_autoencoders_distribution(bagel: Bagel) -> None:
+    batch = bagel.layout.collate([EDIT]).parts
+    planned, found = batch.samples[0][-1], bagel.pictures.samples(batch)[0][-1]
+    pixels = to_tensor(square(open_picture(photo(2)), View(), 32, ""))[None] / 127.5 - 1
+    with torch.no_grad():
+        posterior = bagel.autoencoder.encode(pixels)
+    torch.testing.assert_close(found.latent, posterior.sample(planned.chance[None])[0], atol=1e-5, rtol=1e-5)
 
 
 def test_guidance_and_prompt_pictures_matter(bagel: Bagel) -> None:

@@ -67,11 +67,10 @@ class UniTokenNetwork(nn.Module):
         self.vit = SiglipVisionModel(vision)
         _share_norms(self.model, language)
         for layer in (self.lm_head, *self.adapter):
-            if not isinstance(layer, nn.Linear):
-                continue
-            nn.init.normal_(layer.weight, std=language.initializer_range)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=language.initializer_range)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
         self.size = vocabulary
         self.hidden = language.hidden_size
         self.tokens_per_tile = features_to_side(vision) ** 2
@@ -168,12 +167,12 @@ class UniTokenNetwork(nn.Module):
 
 
 def _share_norms(model: nn.Module, config: ChameleonConfig) -> None:
-    width = config.hidden_size // config.num_attention_heads
-    shards = config.model_parallel_size or 1
+    heads, shards = config.num_attention_heads, config.model_parallel_size or 1
+    width = config.hidden_size // heads
     for layer in model.layers:  # type: ignore[union-attr]
         attention = layer.self_attn
-        attention.q_norm = ShardNorm(shards, config.num_attention_heads, width)
-        attention.k_norm = ShardNorm(shards, config.num_key_value_heads or config.num_attention_heads, width)
+        attention.q_norm = ShardNorm(shards, heads, width)
+        attention.k_norm = ShardNorm(shards, config.num_key_value_heads or heads, width)
 
 
 def _run_layer(
