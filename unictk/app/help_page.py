@@ -17,7 +17,6 @@ _EXAMPLES = (
         "a sweep: six runs, one folder each, a failed one does not stop the others",
         "python run.py -m seed=0,1,2 sampling.guidance=2,5",
     ),
-    ("a model that improves by itself, measured before and after", "python run.py experiment=unicorn"),
     (
         "check a data set before training on it",
         "python run.py task=check_data concept=photos concept.name=dog6 paths.data=my_data",

@@ -8,7 +8,6 @@ from typing import Any
 from unictk.errors import UserError
 from unictk.records import FILE, ItemRecord, read_records
 from unictk.report import concept_card, curves, drawn, pictures, scores
-from unictk.report.selfplay import shown_rounds
 from unictk.report.sources import command, read_object, read_settings, read_text, stage_seconds
 from unictk.report.templates import fill, source, write_page
 
@@ -64,7 +63,7 @@ def _context(run_folder: Path, data_root: Path | None) -> dict[str, Any]:
         "phases": phases,
         "drawn": drawn.drawn_sections(run_folder, records, drawing),
         "drawn_phases": drawing,
-        "rounds": shown_rounds(run_folder),
+        "rounds": _rounds(run_folder),
         "meaning": scores.meaning,
         "curves": curves.loss_curves(run_folder),
         "curve_width": curves.WIDTH,
@@ -95,3 +94,12 @@ def _answers(
         "answer_count": len(found),
         "thumbnails": {key: pictures.inline_key(root, key, 112) for key, root in roots.items()},
     }
+
+
+def _rounds(run_folder: Path) -> list[Any]:
+    """Self-play's rounds. Its records are read with torch, which no other report has to wait for."""
+    if not (run_folder / "selfplay").is_dir():
+        return []
+    from unictk.report.selfplay import shown_rounds
+
+    return list(shown_rounds(run_folder))
