@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge
@@ -60,11 +61,12 @@ class SpritesDrawing:
         seed: int,
         *,
         phase: str,
+        folder: Path | None = None,
         done: Iterable[ItemRecord] = (),
         save: Save | None = None,
         progress: Progress | None = None,
     ) -> Result:
-        """Ask what ``done`` does not answer yet for this phase, and score everything."""
+        """Ask what ``done`` does not answer yet for this phase, and score everything; no picture is kept."""
         work = Work(NAME, self.subjects(Asking(backbone, judge, sampling, seed)), phase, done)
         records = work.run(self.batch_size, backbone.attach, save, progress)
         return Result(named(NAME, totals(work.found(records))), records)
