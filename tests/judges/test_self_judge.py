@@ -246,7 +246,7 @@ def pictures() -> tuple[list[JudgeRequest], list[JudgeRequest]]:
     from unictk.sprites.splits import random_scene
 
     right, wrong = [], []
-    for number in range(6):
+    for number in range(24):
         chance = random.Random(number)
         scene, other = (random_scene(chance, "concepts", 1) for _ in range(2))
         text, asked = prompt(chance, scene, "all", "evaluation")
@@ -262,9 +262,10 @@ def test_the_small_model_tells_right_pictures_from_wrong_ones(small, pictures, m
     judge = SelfJudge(small, mode, question, max_new_tokens=128)
     right, wrong = (judge.judge(each) for each in pictures)
     assert all(one.status == "ok" for one in (*right, *wrong))
-    told = sum(good.score > bad.score for good, bad in zip(right, wrong, strict=True))
-    assert told >= (6 if mode == "points" else 5), "one verdict on everything is the weaker way to ask"
-    assert sum(good.score - bad.score for good, bad in zip(right, wrong, strict=True)) > 24
+    gaps = [good.score - bad.score for good, bad in zip(right, wrong, strict=True)]
+    told = sum(gap > 0 for gap in gaps)
+    assert told >= (24 if mode == "points" else 23), "one verdict on everything is the weaker way to ask"
+    assert sum(gaps) / len(gaps) > 7
 
 
 def test_the_small_model_judges_alike_alone_together_and_with_concepts(small, pictures):
