@@ -254,6 +254,12 @@ def test_prompts_that_are_too_long_are_refused(bagel: Bagel) -> None:
         bagel.generate_images([long])
 
 
+@pytest.mark.parametrize("settings", [Sampling(guidance_schedule="rising"), Sampling(order="random")])
+def test_settings_of_masked_cells_are_refused(bagel: Bagel, settings: Sampling) -> None:
+    with pytest.raises(UserError, match="masked cells, and this backbone draws whole pictures from noise"):
+        bagel.generate_images([Request(Text("a ball"), sampling=settings)])
+
+
 def test_concepts_that_do_not_fit_are_refused(bagel: Bagel) -> None:
     other = make_bagel()
     concept = make_concept(other)

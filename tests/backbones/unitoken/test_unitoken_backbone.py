@@ -229,8 +229,11 @@ def test_case_18_parts_hold_every_parameter_once_and_all_are_frozen(model: UniTo
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (Sampling(guidance_schedule="rising"), "guidance_schedule: 'rising' is for drawing in steps"),
-        (Sampling(order="random"), "order: 'random' is for drawing in steps"),
+        (
+            Sampling(guidance_schedule="rising"),
+            "guidance_schedule: 'rising' is for.*codes one after another",
+        ),
+        (Sampling(order="random"), "order: 'random' is for drawing by masked cells.*expected confidence"),
     ],
 )
 def test_settings_that_it_does_not_have_are_refused(

@@ -30,6 +30,7 @@ from unictk.backbones.bagel.shelf import Shelf
 from unictk.backbones.bagel.training import token_losses
 from unictk.backbones.base import Rows, RowShape
 from unictk.backbones.concept_rows import claimed, joined
+from unictk.backbones.settings import refuse_masked_drawing
 from unictk.chance import generator
 from unictk.concepts.tokens import ConceptTokens
 from unictk.errors import UserError
@@ -275,6 +276,7 @@ class Bagel(nn.Module):
         for place, request in enumerate(requests):
             groups[request.sampling].append(place)
         for sampling, places in groups.items():
+            refuse_masked_drawing(sampling, "whole pictures from noise")
             for chunk in _chunks(places, self.batch_size):
                 with self._precision():
                     found = self._run([requests[place] for place in chunk], sampling, n)

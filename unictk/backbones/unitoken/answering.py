@@ -12,6 +12,7 @@ from torch import Tensor
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.codes import picture_key
 from unictk.backbones.picking import continued
+from unictk.backbones.settings import refuse_masked_drawing
 from unictk.backbones.unitoken.batch import UniTokenBatch, pad_right
 from unictk.backbones.unitoken.layout import UniTokenLayout
 from unictk.backbones.unitoken.losses import token_losses
@@ -90,7 +91,7 @@ class Reader:
         """Batches of pictures with equal settings, and which requests they are of; prompts are shared."""
         groups: dict[Sampling, list[int]] = defaultdict(list)
         for place, request in enumerate(requests):
-            _check(request.sampling)
+            refuse_masked_drawing(request.sampling, "codes one after another")
             groups[request.sampling].append(place)
         side = self.layout.side
         for sampling, members in groups.items():
@@ -144,17 +145,3 @@ class _Answering:
 
     def feed(self, ids: Tensor) -> None:
         self.reading.feed(self.reading.network.embed(ids[:, None], self.rows))
-
-
-def _check(sampling: Sampling) -> None:
-    """Refuse what only drawing by masked cells has."""
-    if sampling.guidance_schedule != "constant":
-        raise UserError(
-            f"sampling.guidance_schedule: '{sampling.guidance_schedule}' is for drawing in steps, and this "
-            "backbone draws codes one after another; expected constant"
-        )
-    if sampling.order != "confidence":
-        raise UserError(
-            f"sampling.order: '{sampling.order}' is for drawing in steps, and this backbone draws codes one "
-            "after another; expected confidence"
-        )
