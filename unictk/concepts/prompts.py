@@ -95,6 +95,11 @@ def planning(prompt: str) -> str:
     return f"Describe the picture that this prompt asks for: {prompt}"
 
 
+def comparing(question: str) -> str:
+    """Asks to say what is recalled and what is seen before the answer (recognition, one value at a time)."""
+    return f"{question} Compare first."
+
+
 def bridge_prompt(concept: ConceptTokens, human: bool) -> str:
     """What is drawn between stages 2 and 3 to find where a picture changes late."""
     place = "'s face in detail." if human else " in the middle of the photo."

@@ -13,7 +13,14 @@ from unictk.sprites.grammar.captions import FREE
 from unictk.sprites.grammar.parse import parse
 from unictk.sprites.grammar.phrases import Phrasing
 from unictk.sprites.grammar.selfplay import proposer_question
-from unictk.sprites.grammar.verdicts import criticism, judge_question, parse_verdict, redraw, verdict_text
+from unictk.sprites.grammar.verdicts import (
+    criticism,
+    critique,
+    judge_question,
+    parse_verdict,
+    redraw,
+    verdict_text,
+)
 
 
 class SpritesWording:
@@ -68,4 +75,6 @@ class SpritesWording:
         """
         verdict = parse_verdict(judgement_text(analysis, 0))  # the score is not read
         said = criticism(verdict.points) if verdict else analysis
+        if verdict and not verdict.clear and (asked := parse(prompt)):
+            said = critique(asked, verdict.each(asked))
         return redraw(chance, prompt, said, self.phrasing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -61,6 +62,7 @@ class Sizes:
     pairs: int = 14000
     variants: int = 6000
     spoilt: int = 1000
+    blends: int = 2000
     known: int = 40
     own: int = 16
     look_alikes: int = 16
@@ -72,8 +74,9 @@ class Album:
 
     ``singles`` and ``pairs`` show one and two characters. ``variants`` are (a scene of those, one that
     differs from it in a few values). ``spoilt`` are no renderings: parts of several pictures, or cells out
-    of order, each with what an oracle reads in it. ``known`` shows each known character alone, ``own`` shows
-    it with its own thing, at home, or both; ``look_alikes`` show others that differ from it in one value.
+    of order, each with what an oracle reads in it; ``blends`` are cells of several pictures that one prompt
+    asks for, as a model draws that decides cells apart. ``known`` shows each known character alone, ``own``
+    with its own thing, at home, or both; ``look_alikes`` show others that differ from it in one value.
     ``black`` is the picture that stands before text-only questions.
     """
 
@@ -81,6 +84,7 @@ class Album:
     pairs: tuple[Coded, ...]
     variants: tuple[tuple[Coded, Coded], ...]
     spoilt: tuple[tuple[Coded, Coded], ...]
+    blends: tuple[tuple[Coded, Coded], ...]
     known: tuple[tuple[Coded, ...], ...]
     own: tuple[tuple[Coded, ...], ...]
     look_alikes: tuple[tuple[Coded, ...], ...]
@@ -104,14 +108,16 @@ def make_album(encode: Encode, decode: Decode, seed: int, sizes: Sizes, part: Pa
         for one in who
     ]
     black = torch.full((1, 3, *render(singles[0].scene).shape[:2]), -1.0)
+    spoilt = _spoilt(chosen, shelf, decode, [*singles, *pairs], sizes.spoilt)
+    coded = [[tuple(shelf.put(scenes)) for scenes in group] for group in (known, own, alike)]
+    mixed = random.Random(seed_of(seed, "album blends", part))
     return Album(
         tuple(singles),
         tuple(pairs),
         tuple(zip(first, others, strict=True)),
-        tuple(_spoilt(chosen, shelf, decode, [*singles, *pairs], sizes.spoilt)),
-        tuple(tuple(shelf.put(scenes)) for scenes in known),
-        tuple(tuple(shelf.put(scenes)) for scenes in own),
-        tuple(tuple(shelf.put(scenes)) for scenes in alike),
+        tuple(spoilt),
+        tuple(_blended(mixed, shelf, decode, (singles, pairs), sizes.blends)),
+        *map(tuple, coded),
         Image(None, codes=encode(black)[0].cpu(), key="black"),
     )
 
@@ -135,8 +141,8 @@ def own_scene(chance: random.Random, one: Known, part: Part) -> Scene:
 class _Shelf:
     """Numbers and encodes scenes."""
 
-    def __init__(self, encode: Encode) -> None:
-        self.encode, self.count = encode, 0
+    def __init__(self, encode: Encode, count: int = 0) -> None:
+        self.encode, self.count = encode, count
 
     def put(self, scenes: Sequence[Scene]) -> list[Coded]:
         codes = [row for batch in self._batches(scenes) for row in batch]
@@ -160,9 +166,33 @@ def _spoilt(
     """(a picture, what is left of it), with the oracle's reading of what is left."""
     whole = [chance.choice(sources) for _ in range(count)]
     codes = [spoil(chance, one.codes, chance.choice(sources).codes) for one in whole]
+    return _as_read(shelf, decode, whole, codes)
+
+
+def _blended(
+    chance: random.Random, shelf: _Shelf, decode: Decode, sources: Sequence[Sequence[Coded]], count: int
+) -> list[tuple[Coded, Coded]]:
+    """(a picture, its cells among those of others that are told alike), with the oracle's reading."""
+    alike: dict[tuple[str, str, int], list[Coded]] = {}
+    for one in itertools.chain(*sources):
+        alike.setdefault(_told(one.scene), []).append(one)
+    whole = [chance.choice(chance.choice(sources)) for _ in range(count)]
+    codes = [blend(chance, one.codes, [other.codes for other in alike[_told(one.scene)]]) for one in whole]
+    return _as_read(shelf, decode, whole, codes)
+
+
+def _told(scene: Scene) -> tuple[str, str, int]:
+    """What a short prompt tells of a scene: the place, the first character's shape, how many there are."""
+    return scene.setting, scene.characters[0].identity.shape, len(scene.characters)
+
+
+def _as_read(
+    shelf: _Shelf, decode: Decode, whole: Sequence[Coded], codes: Sequence[Tensor]
+) -> list[tuple[Coded, Coded]]:
+    """Each picture with the codes that are left of it and what the oracle reads in those."""
     pictures: list[np.ndarray] = []
-    for first in range(0, count, BATCH):
-        pictures += list(decode(torch.stack(codes[first : first + BATCH])).float().cpu().numpy())
+    for first in range(0, len(codes), BATCH):
+        pictures += list(decode(torch.stack([*codes[first : first + BATCH]])).float().cpu().numpy())
     readings = _read_apart(pictures)
     left = [
         shelf.put_codes(seen.scene, one, seen.readable) for one, seen in zip(codes, readings, strict=True)
@@ -197,6 +227,18 @@ def spoil(chance: random.Random, codes: Tensor, other: Tensor) -> Tensor:
     some = torch.tensor(chance.sample(range(cells), max(2, round(share * cells))))
     left[some] = other[some] if how == "sprinkle" else left[some[torch.tensor(_order(chance, len(some)))]]
     return left
+
+
+MOST_BLENDED = 6
+"""Other pictures in a blend."""
+
+
+def blend(chance: random.Random, codes: Tensor, alike: Sequence[Tensor]) -> Tensor:
+    """Cells of pictures that share a prompt, each from any of them: what one parallel step draws."""
+    others = [chance.choice(alike) for _ in range(chance.randint(1, MOST_BLENDED))]
+    kept = chance.uniform(0, 0.95)
+    picked = [codes if chance.random() < kept else chance.choice(others) for _ in range(codes.numel())]
+    return torch.stack([source[cell] for cell, source in enumerate(picked)])
 
 
 def _order(chance: random.Random, count: int) -> list[int]:

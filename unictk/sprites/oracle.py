@@ -137,16 +137,21 @@ def score(asked: Asked, reading: Reading) -> Score:
     A described character that is missing makes all its points wrong, and so do its relations. In an
     unreadable picture everything is wrong.
     """
-    seen = reading.scene.characters
     if not reading.readable:
         each = dict.fromkeys(asked.points(), False)
         return Score(0, len(each), False, each)
+    each = _points(asked, reading.scene, matched(asked, reading.scene))
+    counted = not asked.number or asked.number == len(reading.scene.characters)
+    return Score(sum(each.values()), len(each), all(each.values()) and counted, each)
+
+
+def matched(asked: Asked, scene: Scene) -> tuple[Character | None, ...]:
+    """Who of the scene is each described character, so that most points are right; None: missing."""
+    seen = scene.characters
     places = max(len(seen), len(asked.characters))
     padded = [*seen, *[None] * (places - len(seen))]
     orders = itertools.permutations(padded, len(asked.characters))
-    each = max((_points(asked, reading.scene, order) for order in orders), key=lambda one: sum(one.values()))
-    counted = not asked.number or asked.number == len(seen)
-    return Score(sum(each.values()), len(each), all(each.values()) and counted, each)
+    return max(orders, key=lambda order: sum(_points(asked, scene, order).values()))
 
 
 def _points(asked: Asked, scene: Scene, matched: tuple[Character | None, ...]) -> dict[str, bool]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 from dataclasses import asdict
 
+from unictk.concepts import prompts
 from unictk.sprites.grammar import predicates
-from unictk.sprites.grammar.pairs import NOUNS
 from unictk.sprites.grammar.phrases import PLACES, STYLES, Phrases, Phrasing, article, describe, sentence
 from unictk.sprites.grammar.questions import (
     LOOKS,
@@ -83,15 +83,8 @@ HERE = Phrases(
 )
 """Recognition."""
 
-SHARED = Phrases(
-    (
-        "Is it the same {noun} as of {name}?",
-        "Is the {noun} of the character the same as of {name}?",
-        "Does the picture show the {noun} of {name}?",
-    ),
-    ("Does the character have the {noun} of {name}?",),
-)
-"""Recognition, one attribute at a time."""
+SAME, OTHER = "same", "other"
+"""What a comparison says of two values."""
 
 
 def definition(
@@ -176,12 +169,17 @@ def recognition(chance: random.Random, name: str, present: bool, phrasing: Phras
     return QA(HERE.pick(chance, phrasing).format(name=name), yes(present), "recognition")
 
 
-def shared(
-    chance: random.Random, name: str, who: Identity, seen: Identity, about: str, phrasing: Phrasing
-) -> QA:
-    """Whether the one character of the picture has an attribute of somebody."""
-    question = SHARED.pick(chance, phrasing).format(noun=NOUNS[about], name=name)
-    return QA(question, yes(getattr(who, about) == getattr(seen, about)), f"shared/{about}")
+def compared(chance: random.Random, name: str, who: Identity, seen: Identity, phrasing: Phrasing) -> QA:
+    """Whether the one character of the picture is somebody, each attribute of both said before the answer.
+
+    ``shape: star, drop, other. colour: red, red, same. ... No.``: what is recalled, what is seen.
+    """
+    said = []
+    for about in IDENTITY:
+        one, other, label = getattr(who, about), getattr(seen, about), predicates.label(about)
+        said.append(f"{label}: {one}, {other}, {SAME if one == other else OTHER}.")
+    asked = recognition(chance, name, who == seen, phrasing)
+    return QA(prompts.comparing(asked.question), " ".join([*said, asked.answer]), "compared")
 
 
 def seen_question(chance: random.Random, scene: Scene, index: int, name: str, phrasing: Phrasing) -> QA:

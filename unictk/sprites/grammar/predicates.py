@@ -52,6 +52,11 @@ def answer_of(about: str, value: str) -> str:
     return "nothing" if (about, value) == ("accessory", "none") else value
 
 
+def label(about: str) -> str:
+    """What an attribute is called before a colon."""
+    return "feet" if about == "second" else about
+
+
 def applies(character: Character, about: str) -> bool:
     """Whether it makes sense to ask: only a worn item has a colour."""
     return about != "item" or character.accessory != "none"

@@ -11,10 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from unictk.sprites import oracle
 from unictk.sprites.asked import ATTRIBUTES, SETTING, Asked
 from unictk.sprites.grammar.descriptions import BETWEEN
 from unictk.sprites.grammar.phrases import NUMBERS, Phrases, Phrasing
-from unictk.sprites.grammar.predicates import answer_of
+from unictk.sprites.grammar.predicates import answer_of, label
+from unictk.sprites.oracle import Reading
+from unictk.sprites.scenes import Scene
 
 JUDGE = Phrases(
     (
@@ -36,23 +39,43 @@ ORDER = ("first", "second", "third")
 BEST = 10
 
 
-_SENTENCE = re.compile(r"((?:not )?[a-z ]+: [a-z ]+), (right|wrong)")
+UNCLEAR = "picture: unclear, wrong."
+"""The whole analysis of a picture that shows nothing clearly: then no point is right."""
+
+MISSING = "missing"
+"""What is seen of a character that is not there."""
+
+CLEAR = Phrases(
+    ("Is the picture clear?", "Is this a clear picture?", "Does the picture show something clearly?"),
+    ("Is this picture clear?",),
+)
+"""Asked of a picture before any prompt."""
+
+_SENTENCE = re.compile(r"((?:not )?[a-z ]+: [a-z ]+)(?:, seen [a-z ]+)?, (right|wrong)")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a judge said: its points in its words (``colour: red``), whether each is right, and the score."""
+    """What a judge said: its points in its words (``colour: red``), whether each is right, and the score.
+
+    Of a picture that it calls unclear it names no point, and all of them are wrong.
+    """
 
     points: tuple[tuple[str, bool], ...]
     score: int
+    clear: bool = True
 
     def each(self, asked: Asked) -> dict[str, bool]:
         """The judgement of every point of :meth:`Asked.points` that the verdict names as it was asked."""
+        if not self.clear:
+            return dict.fromkeys(asked.points(), False)
         said = dict(self.points)
         return {point.name: said[point.words] for point in _points(asked) if point.words in said}
 
     def complete(self, asked: Asked) -> bool:
         """Whether it names every point that was asked, in that order, and nothing else."""
+        if not self.clear:
+            return True
         return [words for words, _ in self.points] == [point.words for point in _points(asked)]
 
 
@@ -87,11 +110,42 @@ def score_of(each: Mapping[str, bool]) -> int:
     return BEST * sum(each.values()) // len(each)
 
 
-def verdict_text(asked: Asked, each: Mapping[str, bool]) -> str:
-    """``{"analysis": "setting: forest, right. colour: red, wrong.", "score": 5}``."""
+def verdict_text(asked: Asked, each: Mapping[str, bool], seen: Mapping[str, str] | None = None) -> str:
+    """``{"analysis": "setting: forest, right. colour: red, wrong.", "score": 5}``.
+
+    With ``seen`` (see :func:`read_points`) each point says what the picture shows before it is called right
+    or wrong (``colour: red, seen blue, wrong.``).
+    """
     points = {point.name: each[point.name] for point in _points(asked)}
-    said = [f"{point.words}, {'right' if points[point.name] else 'wrong'}." for point in _points(asked)]
+    said = []
+    for point in _points(asked):
+        shown = f"seen {seen[point.name]}, " if seen and point.name in seen else ""
+        said.append(f"{point.words}, {shown}{'right' if points[point.name] else 'wrong'}.")
     return json.dumps({"analysis": " ".join(said), "score": score_of(points)})
+
+
+def verdict_on(asked: Asked, reading: Reading) -> str:
+    """The verdict of a perfect reader: what it sees of every point, or that the picture is unclear."""
+    if not reading.readable:
+        return json.dumps({"analysis": UNCLEAR, "score": 0})
+    return verdict_text(asked, oracle.score(asked, reading).each, read_points(asked, reading.scene))
+
+
+def read_points(asked: Asked, scene: Scene) -> dict[str, str]:
+    """What a scene shows of every point that is about a value; relations have none."""
+    found = {"setting": scene.setting, "count": NUMBERS[len(scene.characters)]}
+    cast = [None if one is None else one.attributes() for one in oracle.matched(asked, scene)]
+
+    def value(index: int, name: str) -> str:
+        who = cast[index]
+        return MISSING if who is None else answer_of(name, who[name])
+
+    for index, named in enumerate(asked.characters):
+        found |= {f"{index}.{name}": value(index, name) for name in named}
+    for index, name, refused in asked.refused:
+        where = f"not setting {refused}" if index == SETTING else f"not {index}.{name} {refused}"
+        found[where] = scene.setting if index == SETTING else value(index, name)
+    return found
 
 
 def parse_verdict(text: str) -> Verdict | None:
@@ -105,6 +159,8 @@ def parse_verdict(text: str) -> Verdict | None:
     analysis, score = said["analysis"], said["score"]
     if type(score) is not int or not 0 <= score <= BEST or not isinstance(analysis, str):
         return None
+    if analysis == UNCLEAR:
+        return Verdict((), score, clear=False)
     found = [_SENTENCE.fullmatch(one) for one in analysis.removesuffix(".").split(". ")]
     if not analysis.endswith(".") or None in found:
         return None
@@ -120,9 +176,9 @@ def criticism(points: Sequence[tuple[str, bool]]) -> str:
     """The critique of points in words, each with whether it is right; see :func:`critique`."""
     wrong = []
     for words, right in points:
-        label, value = words.removeprefix("not ").split(": ")
+        what, value = words.removeprefix("not ").split(": ")
         if not right:
-            wrong.append(f"the {label} should {'not ' * words.startswith('not ')}be {value}")
+            wrong.append(f"the {what} should {'not ' * words.startswith('not ')}be {value}")
     return f"Wrong: {', '.join(wrong)}." if wrong else "Nothing is wrong."
 
 
@@ -139,13 +195,12 @@ def _points(asked: Asked) -> Iterator[_Point]:
         yield _Point(next(names), "setting", asked.setting)
     for index, who in enumerate(asked.characters):
         for attribute in (name for name in ATTRIBUTES if name in who):
-            label = "feet" if attribute == "second" else attribute
-            label = f"{ORDER[index]} {label}" if several else label
-            yield _Point(next(names), label, answer_of(attribute, who[attribute]))
+            called = f"{ORDER[index]} {label(attribute)}" if several else label(attribute)
+            yield _Point(next(names), called, answer_of(attribute, who[attribute]))
     for name, one, other in asked.relations:
         yield _Point(next(names), "relation", f"{ORDER[one]} {BETWEEN[name][0]} {ORDER[other]}")
     if asked.count is not None:
         yield _Point(next(names), "count", NUMBERS[asked.count])
     for index, attribute, value in asked.refused:
-        label = f"{ORDER[index]} {attribute}" if several and index != SETTING else attribute
-        yield _Point(next(names), label, value, refused=True)
+        called = f"{ORDER[index]} {attribute}" if several and index != SETTING else attribute
+        yield _Point(next(names), called, value, refused=True)

@@ -17,14 +17,14 @@ from unictk.sprites.grammar.recall import named_prompt, recall
 from unictk.sprites.grammar.recall import rewriting as asked_to_rewrite
 from unictk.sprites.known import known_characters
 from unictk.sprites.lessons.parts import answered, any_of, defined, detail, drawn, question
-from unictk.sprites.scenes import IDENTITY, Identity
+from unictk.sprites.scenes import Identity
 from unictk.sprites.splits import FOODS, Facts, Part, facts_of, identities_of, part_of
 from unictk.sprites.variants import look_alike
 
 PART: Part = "pretraining"
 TRAINING: Phrasing = "training"
 
-PLANS = 3
+PLANS = 2
 """Prompts in a lesson of planning."""
 
 REWRITTEN = 4
@@ -69,30 +69,32 @@ def telling_apart(chance: random.Random, album: Album, seated: tuple[int, ...]) 
 
 
 def matching(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
-    """A picture and somebody, by tokens or in words: which attributes they share, then whether it is the one.
+    """A picture and two who may be in it, by tokens or in words: value by value, then whether it is the one.
 
-    "Is it Bo?" is six comparisons in one answer; this teaches them one by one.
+    "Is it Bo?" is six comparisons in one answer. Here each has both of its values said before it, so that
+    recalling, seeing and comparing are a word each.
     """
+    slot, other = chance.sample(range(len(seated)), 2)
     if chance.random() < 0.7:
-        slot = chance.randrange(len(seated))
-        who, name = known_characters()[seated[slot]].identity, f"<c{slot}>"
-        told = defined(chance, slot)
-        coded = chance.choice(
-            album.known[seated[slot]] if chance.random() < 0.4 else album.look_alikes[seated[slot]]
-        )
+        draw = chance.random()
+        coded = chance.choice((album.known if draw < 0.45 else album.look_alikes)[seated[slot]])
+        first = _known(slot, seated)
     else:
-        coded, name = chance.choice(album.singles), chance.choice(NAMES)
+        coded = chance.choice(album.singles)
         shown = coded.scene.characters[0].identity
-        who = shown if chance.random() < 0.4 else look_alike(chance, shown)
-        told = knowledge.definition(chance, name, who, None, TRAINING)
+        first = chance.choice(NAMES), shown if chance.random() < 0.5 else look_alike(chance, shown), None
     seen = coded.scene.characters[0].identity
-    asked = [knowledge.shared(chance, name, who, seen, about, TRAINING) for about in IDENTITY]
-    chance.shuffle(asked)
-    if chance.random() < 0.5:
-        asked = asked[: chance.randint(2, 5)]
-    asked.append(knowledge.recognition(chance, name, who == seen, TRAINING))
-    first = QA(f"{told}\n{asked[0].question}", asked[0].answer, asked[0].kind)
-    return answered(chance, [coded.image()], [first, *asked[1:]])
+    asked = []
+    for name, who, at in chance.sample((first, _known(other, seated)), 2):
+        told = knowledge.definition(chance, name, who, None, TRAINING) if at is None else defined(chance, at)
+        one = knowledge.compared(chance, name, who, seen, TRAINING)
+        asked.append(QA(f"{told}\n{one.question}", one.answer, one.kind))
+    return answered(chance, [coded.image()], asked)
+
+
+def _known(slot: int, seated: Sequence[int]) -> tuple[str, Identity, int | None]:
+    """Name, looks and slot of the known character in a slot."""
+    return f"<c{slot}>", known_characters()[seated[slot]].identity, slot
 
 
 def planning(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
@@ -104,7 +106,7 @@ def planning(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sa
     for slot in chance.sample(range(len(seated)), PLANS):
         draw = chance.random()
         if draw < 0.4:
-            coded = any_of(chance, album, 0.3)
+            coded = any_of(chance, album, 0.5)
             told, (text, _) = "", prompt(chance, coded.scene, detail(chance, coded.scene), TRAINING)
         elif draw < 0.8:
             told, name, who = f"{defined(chance, slot)}\n", f"<c{slot}>", seated[slot]

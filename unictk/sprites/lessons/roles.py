@@ -8,23 +8,29 @@ from unictk.samples import Sample, Segment, Text
 from unictk.sprites.coded import Album, Coded
 from unictk.sprites.grammar.categories import categories
 from unictk.sprites.grammar.descriptions import prompt
-from unictk.sprites.grammar.questions import QA
+from unictk.sprites.grammar.questions import QA, yes
 from unictk.sprites.grammar.selfplay import parse_proposal, proposal, proposer_question
-from unictk.sprites.grammar.verdicts import critique, judge_question, redraw, verdict_text
+from unictk.sprites.grammar.verdicts import CLEAR, critique, judge_question, redraw, verdict_on
 from unictk.sprites.lessons.parts import answered, any_of, detail
 from unictk.sprites.oracle import score
 
 MOST_EXAMPLES = 3
 """Demonstrations before a proposal."""
 
-MOST_POINTS = 30
+MOST_POINTS = 24
 """Points of two verdicts in one lesson: more would not fit the small model's positions."""
+
+LOOKED = 0.5
+"""Share of judgements in which the picture comes first and whether it is clear is asked before any prompt."""
 
 
 def judging(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """A prompt, a picture that follows it more or less, and the verdict; then often another prompt for it."""
     wanted, shown = _tried(chance, album)
     question, verdict, points = _judged(chance, wanted, shown)
+    if chance.random() < LOOKED:
+        clear = QA(CLEAR.pick(chance, "training"), yes(shown.readable), "clear")
+        return answered(chance, [shown.image()], [clear, QA(question, verdict, "verdict")])
     turns: list[Segment] = [Text(question), shown.image(), Text(verdict, target=True)]
     other = chance.choice((wanted, shown, any_of(chance, album, 0.4)))
     question, verdict, more = _judged(chance, other, shown)
@@ -62,8 +68,7 @@ def reflecting(chance: random.Random, album: Album, seated: tuple[int, ...]) -> 
 def _judged(chance: random.Random, wanted: Coded, shown: Coded) -> tuple[str, str, int]:
     """The question with a prompt for one picture, how another one does, and the number of points."""
     text, asked = prompt(chance, wanted.scene, detail(chance, wanted.scene), "training")
-    each = score(asked, shown.reading()).each
-    return judge_question(chance, text, "training"), verdict_text(asked, each), len(each)
+    return judge_question(chance, text, "training"), verdict_on(asked, shown.reading()), len(asked.points())
 
 
 def _tried(chance: random.Random, album: Album) -> tuple[Coded, Coded]:
@@ -72,6 +77,8 @@ def _tried(chance: random.Random, album: Album) -> tuple[Coded, Coded]:
     if draw < 0.25:
         coded = any_of(chance, album, 0.4)
         return coded, coded
+    if draw < 0.55:
+        return chance.choice(album.blends)
     if draw < 0.95:
         return _failed(chance, album)
     return any_of(chance, album, 0.4), any_of(chance, album, 0.4)
@@ -79,10 +86,11 @@ def _tried(chance: random.Random, album: Album) -> tuple[Coded, Coded]:
 
 def _failed(chance: random.Random, album: Album) -> tuple[Coded, Coded]:
     """(what was meant, a variant or something spoilt)."""
-    if chance.random() < 0.6:
+    draw = chance.random()
+    if draw < 0.6:
         both = chance.choice(album.variants)
         return both if chance.random() < 0.5 else both[::-1]
-    return chance.choice(album.spoilt)
+    return chance.choice(album.spoilt if draw < 0.8 else album.blends)
 
 
 def _proposal(chance: random.Random, album: Album, category: str) -> str:
