@@ -122,6 +122,33 @@ def test_every_metric_is_the_mean_of_its_records(concept: ConceptTokens) -> None
         assert len(scores) == result.metrics[f"{metric}/n"]
 
 
+def test_recognition_is_asked_in_both_ways_where_comparing_is_wanted(concept: ConceptTokens) -> None:
+    said = {
+        "Is <bo> in 0?": "hat: red, red, same. Yes.",
+        "Is <bo> in 1?": "hat: red, blue, other. No.",
+        "Is <bo> in r0?": "no hat, yes shoes. No.",
+        "Is <bo> in r1?": "It cannot be said.",
+        "Is <bo> in h0?": "hat: red, blue, other. No.",
+    }
+    table = TABLE | {f"{asked} Compare first.": answer for asked, answer in said.items()}
+    plain = UnifyBench().evaluate(Answering(TABLE), concept, Data(ITEMS), Sampling(), 0, phase="s3")
+    backbone = Answering(table)
+    bench = UnifyBench(compare=True)
+    assert bench.pending(Data(ITEMS), "s3", plain.items) == len(said)
+    result = bench.evaluate(backbone, concept, Data(ITEMS), Sampling(), 0, phase="s3", done=plain.items)
+    assert sum(map(len, backbone.batches)) == len(said), "the plain questions are answered already"
+    more = {name: value for name, value in result.metrics.items() if name not in plain.metrics}
+    assert {name: value for name, value in more.items() if not name.endswith("/n")} == {
+        "unifybench/compared_positive": 0.5,
+        "unifybench/compared_random": 0.5,
+        "unifybench/compared_hard": 1.0,
+        "unifybench/compared": 0.625,
+    }
+    assert result.metrics["unifybench/compared/n"] == 5
+    scores = {r.item_id: r.score for r in result.items if r.metric.startswith("unifybench/compared")}
+    assert scores == {"0": 1.0, "1": 0.0, "r0": 1.0, "r1": 0.0, "h0": 1.0}
+
+
 def test_requests_hold_picture_prompt_and_a_seed_of_their_own(concept: ConceptTokens) -> None:
     backbone = Answering(TABLE)
     data = Data(ITEMS)

@@ -9,7 +9,7 @@ from unictk.benchmarks.base import ModelBenchmark
 from unictk.benchmarks.sprites import items
 from unictk.benchmarks.sprites.bench import SpritesBenchmark
 from unictk.benchmarks.sprites.roles import MIXED_STEPS
-from unictk.benchmarks.sprites.totals import spearman, totals
+from unictk.benchmarks.sprites.totals import CORRELATIONS, spearman, totals
 from unictk.judges.oracle import OracleJudge
 from unictk.sprites.oracle import read
 
@@ -88,6 +88,8 @@ def test_a_constant_backbone_scores_chance(bench):
         assert found["known"] == 0.5
         assert found["known_positive"] == float(said == "Yes.")
         assert found["known_hard"] == found["known_random"] == float(said == "No.")
+        for kind in ("", "_positive", "_random", "_hard"):
+            assert found[f"compared{kind}"] == found[f"known{kind}"]
         assert found["in_context"] == 0.25  # a value never, one of two claims
         assert found["known_facts"] in (0.2, 0.3)  # 10 items: 5 values, 5 claims
         assert 0.2 < found["comparison"] < 0.8
@@ -116,7 +118,7 @@ def test_every_metric_is_the_mean_of_its_records(bench):
     by_metric = {}
     for record in result.items:
         by_metric.setdefault(record.metric, []).append(record.score)
-    composite = {"sprites/known", "sprites/judge_spearman", "sprites/judge_asked_spearman"}
+    composite = {f"sprites/{name}" for name in ("known", "compared", *CORRELATIONS)}
     means = {name for name in result.metrics if not name.endswith("/n")} - composite
     assert means == set(by_metric)
     for name in means:
@@ -166,8 +168,9 @@ def test_nothing_is_asked_twice(bench):
 def test_no_known_character_stays_attached(bench):
     whole = ask(bench, perfect(bench))
     player = perfect(bench)
-    ask(bench, player, done=[one for one in whole.items if not one.metric.startswith("sprites/known")])
-    assert all(name.startswith("known") for name in player.asked)
+    personal = ("sprites/known", "sprites/compared")
+    ask(bench, player, done=[one for one in whole.items if not one.metric.startswith(personal)])
+    assert all(name.startswith(("known", "compared")) for name in player.asked)
     assert len(player.asked) > 20
     assert player.attached == set()
 

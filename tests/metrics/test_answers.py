@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unictk.metrics.answers import exact_match, normalise, right_choice, yes_or_no
+from unictk.metrics.answers import conclusion, exact_match, normalise, right_choice, yes_or_no
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,18 @@ def test_a_reference_that_is_only_the_name_asks_for_the_name() -> None:
 )
 def test_choice(answer: str, reference: str, right: bool) -> None:
     assert right_choice(answer, reference) is right
+
+
+@pytest.mark.parametrize(
+    ("answer", "concluded"),
+    [
+        ("shape: star, drop, other. No.", "no"),
+        ("Its ears are not round. Yes, it is the one.", "yes"),
+        ("No, the hat differs; still, yes", "yes"),
+        ("NO", "no"),
+        ("nothing of the kind is known", None),
+        ("", None),
+    ],
+)
+def test_the_last_yes_or_no_is_the_conclusion(answer: str, concluded: str | None) -> None:
+    assert conclusion(answer) == concluded

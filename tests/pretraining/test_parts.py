@@ -18,7 +18,7 @@ from unictk.pretraining.language import KNOWN_ROWS, LanguagePart
 from unictk.pretraining.tokenizer import TokenizerPart
 from unictk.sprites.coded import Sizes
 
-FEW = Sizes(singles=12, pairs=12, variants=8, spoilt=2, known=1, own=1, look_alikes=1)
+FEW = Sizes(singles=12, pairs=12, variants=8, spoilt=2, blends=3, known=1, own=1, look_alikes=1)
 
 
 def showo(seed: int = 0, **weights: str) -> Showo:
@@ -110,7 +110,8 @@ def test_the_album_is_kept_for_the_next_process(weights, monkeypatch):
     _, lessons = part.begin(backbone, 0, folder)
     monkeypatch.setattr("unictk.pretraining.language.make_album", lambda *_: pytest.fail("made again"))
     kept = lessons.world
-    assert [len(group) for group in (kept.singles, kept.pairs, kept.variants, kept.spoilt)] == [12, 12, 8, 2]
+    groups = (kept.singles, kept.pairs, kept.variants, kept.spoilt, kept.blends)
+    assert [len(group) for group in groups] == [12, 12, 8, 2, 3]
     assert kept.variants[0][1].scene.characters
     assert len(kept.known) == len(kept.own) == len(kept.look_alikes) == 160
 

@@ -7,7 +7,7 @@ import pytest
 from unictk.sprites.asked import SETTING, Asked
 from unictk.sprites.grammar.categories import categories, choose, fits
 from unictk.sprites.grammar.descriptions import prompt
-from unictk.sprites.grammar.parse import parse
+from unictk.sprites.grammar.parse import parse, parse_scene
 from unictk.sprites.grammar.selfplay import (
     Proposal,
     parse_proposal,
@@ -21,8 +21,10 @@ from unictk.sprites.grammar.verdicts import (
     parse_verdict,
     redraw,
     score_of,
+    verdict_on,
     verdict_text,
 )
+from unictk.sprites.oracle import Reading, score
 from unictk.sprites.splits import random_scene
 
 PHRASINGS = ("training", "evaluation")
@@ -75,6 +77,39 @@ def test_verdicts_round_trip():
         assert verdict.complete(asked)
         scores[score_of(each)] += 1
     assert len(scores) > 8
+
+
+def test_a_reader_says_what_it_sees_before_it_calls_it_right():
+    scene = parse_scene(
+        "In the sea: a small red star with blue stripes, no ears and round eyes, "
+        "wearing a pink hat, at the top left."
+    )
+    asked = Asked(
+        "snow",
+        ({"shape": "star", "second": "green"}, {"shape": "drop"}),
+        (("left", 0, 1),),
+        2,
+        ((0, "accessory", "hat"), (SETTING, "setting", "sea")),
+    )
+    verdict = json.loads(verdict_on(asked, Reading(scene, 0.0, True)))
+    assert verdict == {
+        "analysis": "setting: snow, seen sea, wrong. first shape: star, seen star, right. "
+        "first feet: green, seen blue, wrong. second shape: drop, seen missing, wrong. "
+        "relation: first left of second, wrong. count: two, seen one, wrong. "
+        "not first accessory: hat, seen hat, wrong. not setting: sea, seen sea, wrong.",
+        "score": 1,
+    }
+    parsed = parse_verdict(json.dumps(verdict))
+    assert parsed.complete(asked)
+    assert parsed.each(asked) == score(asked, Reading(scene, 0.0, True)).each
+
+
+def test_an_unclear_picture_has_nothing_right():
+    text = verdict_on(ASKED, Reading(random_scene(random.Random(0), "pretraining"), 1.0, False))
+    assert json.loads(text) == {"analysis": "picture: unclear, wrong.", "score": 0}
+    verdict = parse_verdict(text)
+    assert verdict.complete(ASKED)
+    assert verdict.each(ASKED) == dict.fromkeys(ASKED.points(), False)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import torch
 
 from unictk.backbones.showo.layout import ShowoLayout
 from unictk.samples import Image, Text
-from unictk.sprites.coded import Album, Sizes, make_album, spoil
-from unictk.sprites.grammar import knowledge, pairs, questions, recall
+from unictk.sprites.coded import Album, Sizes, blend, make_album, spoil
+from unictk.sprites.grammar import knowledge, questions, recall
 from unictk.sprites.grammar.categories import categories, fits
 from unictk.sprites.grammar.descriptions import canonical
 from unictk.sprites.grammar.parse import parse, parse_scene
 from unictk.sprites.grammar.selfplay import parse_proposal
-from unictk.sprites.grammar.verdicts import parse_verdict
+from unictk.sprites.grammar.verdicts import CLEAR, parse_verdict, score_of
 from unictk.sprites.known import known_characters
 from unictk.sprites.lessons.curriculum import (
     LATE_SHARES,
@@ -27,13 +27,13 @@ from unictk.sprites.lessons.curriculum import (
 from unictk.sprites.lessons.parts import ROWS, SOFT
 from unictk.sprites.oracle import Reading, score
 from unictk.sprites.render import canvas, covered
-from unictk.sprites.scenes import SHAPES
+from unictk.sprites.scenes import IDENTITY, SHAPES
 from unictk.sprites.settings import background
 from unictk.sprites.variants import fits_part
 
 CELLS = 144
 SEATED = (3, 14, 15, 92, 65, 35)
-SIZES = Sizes(singles=24, pairs=24, variants=20, spoilt=6, known=2, own=4, look_alikes=2)
+SIZES = Sizes(singles=24, pairs=24, variants=20, spoilt=6, blends=6, known=2, own=4, look_alikes=2)
 
 
 def encode(pixels: torch.Tensor) -> torch.Tensor:
@@ -162,24 +162,32 @@ def test_inpainting_hides_characters_and_shows_the_rest(album, layout):
     assert 0.2 < partly / 60 < 0.6
 
 
-def test_matching_is_true_of_picture_and_definition(album):
-    shown, same = scenes_by_key(album), []
-    nouns = {noun: name for name, noun in pairs.NOUNS.items()}
+def test_matching_says_what_is_told_and_what_is_seen(album):
+    shown, same, known = scenes_by_key(album), [], 0
     for sample in lessons("matching", album, 100):
         picture, *turns = sample.segments
         seen = shown[picture.key].characters[0].identity
-        told, first = turns[0].text.split("\n")
-        questions = [first, *(turn.text for turn in turns[2::2])]
-        answers = [turn.text == "Yes." for turn in turns[1::2]]
-        if found := re.match(r"<c(\d)> is", told):
-            who = known_characters()[SEATED[int(found.group(1))]].identity
-            for question, answer in zip(questions[:-1], answers[:-1], strict=True):
-                name = nouns[max((noun for noun in nouns if noun in question), key=len)]
-                assert answer is (getattr(who, name) == getattr(seen, name)), question
-            same.append(answers[-1])
-            assert answers[-1] is (who == seen)
-        assert 3 <= len(answers) <= 7
-    assert 0.2 < sum(same) / len(same) < 0.6
+        assert len(turns) == 4, "two are asked about"
+        for question, answer in zip(turns[0::2], turns[1::2], strict=True):
+            told, asked = question.text.split("\n")
+            assert asked.endswith("? Compare first.")
+            *values, said = answer.text.split(". ")
+            found = [re.fullmatch(r"(\w+): (\w+), (\w+), (same|other)", value) for value in values]
+            labels = [one[1].replace("feet", "second") for one in found]
+            assert labels == list(IDENTITY)
+            assert [one[3] for one in found] == [getattr(seen, label) for label in labels]
+            assert [one[4] == "same" for one in found] == [one[2] == one[3] for one in found]
+            assert said == ("Yes." if all(one[4] == "same" for one in found) else "No.")
+            same.append(said == "Yes.")
+            if slot := re.match(r"<c(\d)> is", told):
+                who = known_characters()[SEATED[int(slot[1])]].identity
+                assert [one[2] for one in found] == [getattr(who, label) for label in labels]
+                known += 1
+            else:
+                colour = found[labels.index("colour")][2]
+                assert colour in told
+    assert 0.15 < sum(same) / len(same) < 0.35, "half of the first ones"
+    assert known > 130
 
 
 def test_plans_fulfil_their_prompts(album):
@@ -287,22 +295,31 @@ def test_verdicts_are_those_of_a_perfect_reader(album):
     readings = {}
     for one in (*album.singles, *album.pairs):
         readings[one.image().key] = one.reading()
-    for both in (*album.variants, *album.spoilt):
+    for both in (*album.variants, *album.spoilt, *album.blends):
         for one in both:
             readings[one.image().key] = one.reading()
-    wrong = right = twice = 0
+    wrong = right = twice = looked = unclear = 0
     for sample in lessons("judging", album, 150):
         (picture,) = [one for one in sample if isinstance(one, Image)]
         words = [one for one in sample if isinstance(one, Text)]
+        reading = readings[picture.key]
+        if words[0].text in CLEAR.training:
+            assert words[1].text == ("Yes." if reading.readable else "No.")
+            words, looked = words[2:], looked + 1
         twice += len(words) == 4
         for question, answer in zip(words[::2], words[1::2], strict=True):
             asked = parse(question.text.partition("Prompt: ")[2])
             verdict = parse_verdict(answer.text)
-            truth = score(asked, readings[picture.key]).each
+            truth = score(asked, reading).each
             assert verdict.complete(asked)
+            assert verdict.clear is reading.readable
             assert verdict.each(asked) == truth
+            assert verdict.score == (score_of(truth) if reading.readable else 0)
             right, wrong = right + sum(truth.values()), wrong + sum(not v for v in truth.values())
-    assert twice > 75
+            unclear += not verdict.clear
+    assert twice > 30
+    assert 50 < looked < 100
+    assert unclear > 20
     assert wrong > 0.15 * (right + wrong)
 
 
@@ -341,3 +358,28 @@ def test_spoilt_codes_differ_and_come_from_the_two_pictures(seed):
     assert not torch.equal(left, codes)
     assert set(left.tolist()) <= set(codes.tolist()) | set(other.tolist())
     assert torch.equal(codes, torch.arange(CELLS))
+
+
+def test_a_blend_takes_each_cell_from_one_of_the_pictures():
+    chance = random.Random(0)
+    codes, *alike = (torch.full((CELLS,), number) for number in range(5))
+    kept = []
+    for _ in range(60):
+        found = blend(chance, codes, alike)
+        assert set(found.tolist()) <= set(range(5))
+        kept.append(float((found == 0).float().mean()))
+    assert min(kept) < 0.1
+    assert max(kept) > 0.85
+
+
+def test_blends_are_of_pictures_told_alike(album):
+    pictures = {tuple(one.codes.tolist()): one for one in (*album.singles, *album.pairs)}
+    for whole, left in album.blends:
+        alike = [
+            one.codes
+            for one in pictures.values()
+            if one.scene.setting == whole.scene.setting
+            and one.scene.characters[0].identity.shape == whole.scene.characters[0].identity.shape
+            and len(one.scene.characters) == len(whole.scene.characters)
+        ]
+        assert all(bool((torch.stack(alike)[:, cell] == left.codes[cell]).any()) for cell in range(CELLS))

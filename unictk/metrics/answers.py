@@ -22,6 +22,14 @@ def yes_or_no(answer: str) -> Literal["yes", "no"] | None:
     return "no" if said == {"no"} else None
 
 
+def conclusion(answer: str) -> Literal["yes", "no"] | None:
+    """The last yes or no of an answer that reasons first, or None when it says neither."""
+    said = _YES_NO.findall(answer)
+    if not said:
+        return None
+    return "yes" if said[-1].lower() == "yes" else "no"
+
+
 def normalise(answer: str, name: str = "") -> str:
     """The answer lower-cased, without the concept's name and final punctuation, whitespace collapsed.
 

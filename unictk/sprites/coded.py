@@ -109,7 +109,9 @@ def make_album(encode: Encode, decode: Decode, seed: int, sizes: Sizes, part: Pa
     ]
     black = torch.full((1, 3, *render(singles[0].scene).shape[:2]), -1.0)
     spoilt = _spoilt(chosen, shelf, decode, [*singles, *pairs], sizes.spoilt)
-    coded = [[tuple(shelf.put(scenes)) for scenes in group] for group in (known, own, alike)]
+    alone, owning, mistaken = (
+        tuple(tuple(shelf.put(scenes)) for scenes in group) for group in (known, own, alike)
+    )
     mixed = random.Random(seed_of(seed, "album blends", part))
     return Album(
         tuple(singles),
@@ -117,7 +119,9 @@ def make_album(encode: Encode, decode: Decode, seed: int, sizes: Sizes, part: Pa
         tuple(zip(first, others, strict=True)),
         tuple(spoilt),
         tuple(_blended(mixed, shelf, decode, (singles, pairs), sizes.blends)),
-        *map(tuple, coded),
+        alone,
+        owning,
+        mistaken,
         Image(None, codes=encode(black)[0].cpu(), key="black"),
     )
 

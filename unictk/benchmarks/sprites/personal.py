@@ -25,6 +25,7 @@ from unictk.concepts import prompts
 from unictk.concepts.tokens import ConceptTokens
 from unictk.datamodules.writers import BLACK
 from unictk.judges.base import Judge, Verdict
+from unictk.metrics.answers import conclusion, yes_or_no
 from unictk.samples import Image, Segment, Text
 from unictk.sprites.asked import Asked
 from unictk.sprites.grammar import knowledge
@@ -34,6 +35,11 @@ from unictk.sprites.known import Known, known_characters
 from unictk.sprites.scenes import IDENTITY, Identity
 from unictk.sprites.splits import neighbours, random_scene
 from unictk.sprites.variants import look_alike
+
+COMPARED = ("positive", "random", "hard")
+"""Kinds of recognition that are asked a second time, value by value."""
+
+COMPARISON_TOKENS = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +76,12 @@ def personal(asking: Asking, scale: Scale, concepts: Sequence[ConceptTokens]) ->
         *(_fact(*one) for one in each("known_facts", 240)),
     ]
     rewrites = [_rewrite(*one) for one in each("known_rewrite", 96)]
+    compared = [_compared(item) for item in short if item.metric.removeprefix("known_") in COMPARED]
     drawn = [_drawn(*one, judge) for one in each("known_drawn", 192)]
     needing = [_needing(*one, judge) for one in each("known_knowledge", 192)]
     return [
         Questions(asking, short, concepts=concepts),
+        Questions(asking, compared, COMPARISON_TOKENS, concepts, _concludes),
         Questions(asking, rewrites, PROMPT_TOKENS, concepts, same_rewriting),
         Drawings(asking, drawn, _measure_drawn, concepts),
         Drawings(asking, needing, _measure_knowledge, concepts),
@@ -115,6 +123,23 @@ def _recognised(metric: str, number: int, one: Somebody, shown: Identity) -> Ite
     scene = random_scene(one.chance, WORLD, 1, shown)
     qa = knowledge.recognition(one.chance, one.name, shown == one.who.identity, PHRASING)
     return _asked(asked_in_words(metric, number, qa, [scene]), one, qa, [picture(scene)])
+
+
+def _compared(item: Item) -> Item:
+    """The same recognition once more, where the model says what it recalls and sees before it answers."""
+    question = prompts.comparing(item.question)
+    *before, asked = item.segments
+    assert isinstance(asked, Text)
+    return replace(
+        item,
+        metric=item.metric.replace("known", "compared"),
+        question=question,
+        segments=(*before, Text(asked.text.removesuffix(item.question) + question)),
+    )
+
+
+def _concludes(answer: str, reference: str) -> bool:
+    return conclusion(answer) == yes_or_no(reference)
 
 
 def _fact(number: int, one: Somebody) -> Item:

@@ -16,13 +16,16 @@ from unictk.judges.closed import probabilities
 from unictk.metrics.answers import normalise
 from unictk.samples import GeneratedImage, Request, Text
 from unictk.sprites.grammar.categories import categories, fits
-from unictk.sprites.grammar.claims import Claim, claims
+from unictk.sprites.grammar.claims import Claim, claims, clear
 from unictk.sprites.grammar.descriptions import prompt
 from unictk.sprites.grammar.selfplay import parse_proposal, proposal, proposer_question
 from unictk.sprites.grammar.verdicts import BEST, judge_question, parse_verdict, score_of
 from unictk.sprites.splits import random_scene
 
 PROPOSAL_TOKENS = 128
+PROPOSAL_TEMPERATURE = 0.5
+"""Nearly all proposals differ even so, and fewer of them break their category's rule."""
+
 VERDICT_TOKENS = 256
 MOST_EXAMPLES = 3
 MIXED_STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
@@ -39,7 +42,7 @@ class Proposals:
 
     def ask(self, items: Sequence[Item]) -> list[str]:
         """The proposer's answers."""
-        return self.asking.say(items, PROPOSAL_TOKENS, temperature=1.0)
+        return self.asking.say(items, PROPOSAL_TOKENS, temperature=PROPOSAL_TEMPERATURE)
 
     def scores(self, items: Sequence[Item], answers: Sequence[str]) -> list[Scores]:
         """Whether each parses, fits its category and is new, and whether no earlier answer is the same."""
@@ -92,7 +95,7 @@ class Judgements:
     concepts: Sequence[ConceptTokens] = ()
 
     def ask(self, items: Sequence[Item]) -> list[str]:
-        """What the backbone said, its mean probability of the points, and what the oracle sees."""
+        """What the backbone said, its probability asked point by point, and what the oracle sees."""
         drawn = self.asking.draw(items)
         requests = [self._question(*pair) for pair in zip(items, drawn, strict=True)]
         said = self.asking.backbone.generate_text(requests)
@@ -110,9 +113,14 @@ class Judgements:
         )
 
     def _asked(self, items: Sequence[Item], drawn: Sequence[GeneratedImage]) -> list[float]:
-        """Mean probability that the points of each picture are right."""
+        """Probability that each picture is clear, times the mean probability that its points are right.
+
+        As the oracle scores: in a picture that shows nothing clearly nothing is right.
+        """
         asked = [
-            (number, claim) for number, item in enumerate(items) for claim in claims(item.points, PHRASING)
+            (number, claim)
+            for number, item in enumerate(items)
+            for claim in (clear(PHRASING), *claims(item.points, PHRASING))
         ]
         found = probabilities(
             self.asking.backbone,
@@ -121,7 +129,7 @@ class Judgements:
         chances: list[list[float]] = [[] for _ in items]
         for (number, claim), options in zip(asked, found, strict=True):
             chances[number].append(options[claim.right])
-        return [sum(right) / len(right) for right in chances]
+        return [sound * sum(right) / len(right) for sound, *right in chances]
 
     def _closed(self, item: Item, drawn: GeneratedImage, claim: Claim) -> Request:
         segments = drawn.as_segment(key="/".join(item.key)), Text(claim.question)

@@ -13,19 +13,19 @@ CORRELATIONS = {"judge_spearman": "judge_score", "judge_asked_spearman": "judge_
 
 
 def totals(found: Found) -> dict[str, tuple[float, int]]:
-    """Value and number of items of every metric: means, ``known`` and the rank correlations."""
+    """Value and number of items of every metric: means, ``known``, ``compared`` and the rank correlations."""
     values = means(found)
-    return values | _known(values) | _correlations(found)
+    return values | _recognition(values, "known") | _recognition(values, "compared") | _correlations(found)
 
 
-def _known(values: Mapping[str, tuple[float, int]]) -> dict[str, tuple[float, int]]:
+def _recognition(values: Mapping[str, tuple[float, int]], name: str) -> dict[str, tuple[float, int]]:
     """Recall of positives and the mean recall of both kinds of negatives, averaged; chance is 0.5."""
-    names = ("known_positive", "known_random", "known_hard")
-    if any(name not in values for name in names):
+    kinds = [f"{name}_{kind}" for kind in ("positive", "random", "hard")]
+    if any(kind not in values for kind in kinds):
         return {}
-    positive, *negative = (values[name][0] for name in names)
-    count = sum(values[name][1] for name in names)
-    return {"known": ((positive + sum(negative) / len(negative)) / 2, count)}
+    positive, *negative = (values[kind][0] for kind in kinds)
+    count = sum(values[kind][1] for kind in kinds)
+    return {name: ((positive + sum(negative) / len(negative)) / 2, count)}
 
 
 def _correlations(found: Found) -> dict[str, tuple[float, int]]:

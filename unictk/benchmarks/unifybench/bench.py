@@ -35,6 +35,8 @@ class UnifyBench:
         max_new_tokens: of an answer (published: 100).
         batch_size: questions a call, where the questions about one picture stay together so that a backbone
             can read the picture once.
+        compare: recognition is also asked so that the model says what it recalls and what it sees before it
+            answers (``compared_*``).
         pictures: how many are drawn; by default none.
         similarities: what compares them with photos and prompts, by any name.
     """
@@ -45,11 +47,13 @@ class UnifyBench:
         self,
         max_new_tokens: Annotated[int, Ge(1)] = 100,
         batch_size: Annotated[int, Ge(1)] = 16,
+        compare: bool = False,
         pictures: Plan | None = None,
         similarities: Mapping[str, Similarity | None] | None = None,
     ) -> None:
         self.max_new_tokens = max_new_tokens
         self.batch_size = batch_size
+        self.compare = compare
         self.pictures = Plan() if pictures is None else pictures
         self.similarities = [one for one in (similarities or {}).values() if one is not None]
 
@@ -78,7 +82,7 @@ class UnifyBench:
             UserError: an item's metric is none that this benchmark asks.
         """
         grader = judge if isinstance(judge, Grader) else None
-        subject = asked(backbone, concept, data, sampling, seed, self.max_new_tokens, grader)
+        subject = asked(backbone, concept, data, sampling, seed, self.max_new_tokens, grader, self.compare)
         seeing = judge if isinstance(judge, Judge) else None
         drawn = Pictures(
             backbone,
@@ -105,7 +109,9 @@ class UnifyBench:
     ) -> int:
         """How many items ``done`` does not answer yet for this phase."""
         seeing = judge if isinstance(judge, Judge) else None
-        return unanswered(NAME, [*questions(data), *self._planned(data, phase, seeing)], phase, done)
+        return unanswered(
+            NAME, [*questions(data, self.compare), *self._planned(data, phase, seeing)], phase, done
+        )
 
     def _planned(self, data: ConceptData, phase: str, judge: Judge | None) -> list[Picture]:
         if not self.pictures:

@@ -21,7 +21,7 @@ from unictk.chance import seed_of
 from unictk.concepts import prompts
 from unictk.errors import not_a_choice
 from unictk.judges.answers import AnswerRequest, Grader
-from unictk.metrics.answers import exact_match, right_choice
+from unictk.metrics.answers import conclusion, exact_match, right_choice
 from unictk.metrics.bleu import char_bleu
 from unictk.metrics.recognition import recognised
 from unictk.samples import Image, Request, Sampling, Text
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from unictk.datamodules.concept_data import ConceptData
 
 RECOGNITION = ("rec_positive", "rec_random", "rec_hard")
+COMPARED = ("compared_positive", "compared_random", "compared_hard")
+"""The same photos once more, where the model says what it recalls and what it sees before it answers."""
+
 FREE = ("vqa", "text_qa")
 KINDS = (*RECOGNITION, *FREE, "choice")
 """Values of an evaluation item's ``metric`` that this benchmark asks."""
@@ -48,8 +51,8 @@ class Question:
     picture: Path | None
 
 
-def questions(data: ConceptData) -> list[Question]:
-    """The concept's evaluation items as a work list.
+def questions(data: ConceptData, compare: bool = False) -> list[Question]:
+    """The concept's evaluation items as a work list; with ``compare`` recognition is asked in both ways.
 
     Raises:
         UserError: an item's metric is not one of :data:`KINDS`.
@@ -60,7 +63,14 @@ def questions(data: ConceptData) -> list[Question]:
             raise not_a_choice(f"metric of evaluation item {item.item_id}", item.metric, KINDS)
         key = None if item.image is None else data.picture_key(item.image)
         found.append(Question(item.metric, item.item_id, key, item.question, item.reference, item.image))
+    if compare:
+        found += [_compared(one) for one in found if one.metric in RECOGNITION]
     return found
+
+
+def _compared(one: Question) -> Question:
+    metric = COMPARED[RECOGNITION.index(one.metric)]
+    return replace(one, metric=metric, question=prompts.comparing(one.question))
 
 
 @dataclass(slots=True)
@@ -106,6 +116,9 @@ class Questions:
     def _score(self, item: Question, answer: str) -> Scores:
         if item.metric in RECOGNITION:
             return {item.metric: float(recognised(answer, item.metric.removeprefix("rec_")))}
+        if item.metric in COMPARED:
+            concluded = conclusion(answer) or ""
+            return {item.metric: float(recognised(concluded, item.metric.removeprefix("compared_")))}
         if item.metric in FREE:
             scores = {
                 item.metric: float(exact_match(answer, item.reference, self.name)),
@@ -135,13 +148,14 @@ def asked(
     seed: int,
     longest: int,
     grader: Grader | None,
+    compare: bool,
 ) -> Questions:
     """The questions about a concept, ready to be asked; answers of at most ``longest`` tokens."""
     return Questions(
         backbone,
         concept,
         data.name,
-        questions(data),
+        questions(data, compare),
         replace(sampling, max_new_tokens=longest),
         seed,
         grader,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from unictk.benchmarks.unifybench.questions import FREE, KINDS, RECOGNITION, Questions
+from unictk.benchmarks.unifybench.questions import COMPARED, FREE, KINDS, RECOGNITION, Questions
 from unictk.benchmarks.work import Key, key_of
+from unictk.metrics.answers import conclusion
 from unictk.metrics.bleu import CharBleu
 from unictk.metrics.matching import Choice, ExactMatch
 from unictk.metrics.recognition import Recognition
@@ -13,16 +14,20 @@ from unictk.metrics.recognition import Recognition
 
 def measured(subject: Questions, answers: Mapping[Key, str]) -> dict[str, tuple[float, int]]:
     """Value and number of items of every metric of the questions that has any."""
-    asked = {kind: [item for item in subject.items if item.metric == kind] for kind in KINDS}
-    said = {kind: [answers[key_of(item)] for item in asked[kind]] for kind in KINDS}
+    kinds = (*KINDS, *COMPARED)
+    asked = {kind: [item for item in subject.items if item.metric == kind] for kind in kinds}
+    said = {kind: [answers[key_of(item)] for item in asked[kind]] for kind in kinds}
     found: dict[str, tuple[float, int]] = {}
 
-    if photos := [kind for kind in RECOGNITION if asked[kind]]:
+    said |= {kind: [conclusion(answer) or "" for answer in said[kind]] for kind in COMPARED}
+    for prefix, group in (("rec", RECOGNITION), ("compared", COMPARED)):
+        photos = [kind for kind in group if asked[kind]]
         recognition = Recognition(sync_on_compute=False)
         for kind in photos:
-            recognition.update(said[kind], [kind.removeprefix("rec_")] * len(said[kind]))
+            recognition.update(said[kind], [kind.removeprefix(f"{prefix}_")] * len(said[kind]))
         total = sum(len(asked[kind]) for kind in photos)
-        for metric, value in recognition.compute().items():
+        for name, value in recognition.compute().items() if photos else ():
+            metric = prefix + name.removeprefix("rec")
             found[metric] = (value.item(), len(asked[metric]) if metric in asked else total)
 
     free = [

@@ -10,6 +10,7 @@ from unictk.sprites.grammar.descriptions import BETWEEN
 from unictk.sprites.grammar.phrases import NUMBERS, Phrasing, sentence
 from unictk.sprites.grammar.predicates import stated
 from unictk.sprites.grammar.questions import HOW_MANY, TRUE, yes
+from unictk.sprites.grammar.verdicts import CLEAR
 
 CLOSED = (yes(True), yes(False))
 """Answers to a claim."""
@@ -23,6 +24,11 @@ class Claim:
     question: str
     options: tuple[str, ...]
     right: str
+
+
+def clear(phrasing: Phrasing) -> Claim:
+    """Whether the picture shows anything clearly; asked before any of its points."""
+    return Claim("clear", CLEAR.of(phrasing)[0], CLOSED, yes(True))
 
 
 def claims(asked: Asked, phrasing: Phrasing) -> list[Claim]:
