@@ -69,7 +69,7 @@ class LanguagePart:
 
     def __init__(
         self,
-        steps: Annotated[int, Ge(1)] = 5600,
+        steps: Annotated[int, Ge(1)] = 5200,
         opening: Annotated[float, Ge(0)] = 1.0,
         slots: Annotated[int, Ge(2)] = 6,
         kept: Annotated[int, Ge(1)] = 20,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from unictk.pretraining.base import Part
 
 
+KERNELS = 16384
+"""Products oneDNN keeps compiled, each about 150 kB; its own 1,024 hold the lengths of some thirty steps.
+
+Lessons are as long as their words, so nearly every product of a step has a shape of its own. Compiling them anew
+took a fifth of a step's time.
+"""
+
+
 def fit_part(
     cfg: DictConfig, folder: RunFolder, name: str, part: Part, backbone: Backbone, weights: Path
 ) -> dict[str, float]:
@@ -23,6 +32,7 @@ def fit_part(
     The first process writes them, all read them: what follows is trained on what is kept. Returns the last
     losses, and what was measured of the weights.
     """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))  # read at the first product
     steps = part.steps if cfg.trainer.max_steps == -1 else cfg.trainer.max_steps
     trainer = trainer_for(
         cfg,
