@@ -145,8 +145,8 @@ def own_scene(chance: random.Random, one: Known, part: Part) -> Scene:
 class _Shelf:
     """Numbers and encodes scenes."""
 
-    def __init__(self, encode: Encode, count: int = 0) -> None:
-        self.encode, self.count = encode, count
+    def __init__(self, encode: Encode) -> None:
+        self.encode, self.count = encode, 0
 
     def put(self, scenes: Sequence[Scene]) -> list[Coded]:
         codes = [row for batch in self._batches(scenes) for row in batch]

@@ -26,7 +26,7 @@ PROPOSAL_TOKENS = 128
 PROPOSAL_TEMPERATURE = 0.5
 """Nearly all proposals differ even so, and fewer of them break their category's rule."""
 
-VERDICT_TOKENS = 256
+VERDICT_TOKENS = 320
 MOST_EXAMPLES = 3
 MIXED_STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
 """Sampling steps of the pictures to judge, by turns: from spoilt ones to good ones."""

@@ -15,6 +15,9 @@ from unictk.sprites.grammar.verdicts import CLEAR
 CLOSED = (yes(True), yes(False))
 """Answers to a claim."""
 
+CLEAR_POINT = "clear"
+"""The point of a picture that no prompt asks for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -28,7 +31,7 @@ class Claim:
 
 def clear(phrasing: Phrasing) -> Claim:
     """Whether the picture shows anything clearly; asked before any of its points."""
-    return Claim("clear", CLEAR.of(phrasing)[0], CLOSED, yes(True))
+    return Claim(CLEAR_POINT, CLEAR.of(phrasing)[0], CLOSED, yes(True))
 
 
 def claims(asked: Asked, phrasing: Phrasing) -> list[Claim]:
