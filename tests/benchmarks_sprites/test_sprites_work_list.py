@@ -39,7 +39,9 @@ def test_pictures_are_held_out(listed):
         )
         assert part_of(staging) == "concepts"
         part = part_of(Identity(*(who[name] for name in IDENTITY)))
-        assert part == ("concepts" if not item.metric.startswith(("known", "compared")) else part) != "reviewers"
+        assert (
+            part == ("concepts" if not item.metric.startswith(("known", "compared")) else part) != "reviewers"
+        )
         counted += 1
     assert counted > 400
 

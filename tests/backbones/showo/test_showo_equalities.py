@@ -57,6 +57,32 @@ def test_answers_behind_prefixes_equal_whole_sequences(showo: Showo, monkeypatch
     assert_same(fast, gradients(showo, batch))
 
 
+@pytest.mark.parametrize("trains", [False, True])
+def test_padding_to_a_multiple_changes_shapes_and_nothing_else(
+    showo: Showo, monkeypatch: pytest.MonkeyPatch, trains: bool
+) -> None:
+    monkeypatch.setattr(showo.network, "trunk_trains", lambda: trains)
+    plain = showo.layout.collate(mixed_samples())
+    monkeypatch.setattr(showo.layout, "multiple", 8)
+    padded = showo.layout.collate(mixed_samples())
+    for part in ("rows", "answers"):
+        before, after = (getattr(batch.parts, part).ids.shape[1] for batch in (plain, padded))
+        assert after % 8 == 0
+        assert before <= after < before + 8
+    assert plain.parts.answers.ids.shape != padded.parts.answers.ids.shape
+    assert padded.counts == plain.counts
+    assert_same(gradients(showo, padded), gradients(showo, plain))
+
+
+def test_padding_never_passes_the_position_limit(showo: Showo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(showo.layout, "multiple", 1000)
+    batch = showo.layout.collate(mixed_samples())
+    room = showo.layout.positions - showo.layout.cells - 3
+    assert batch.parts.answers.ids.shape[1] == room
+    assert batch.parts.rows.ids.shape[1] == max(room, max(map(showo.layout.length, mixed_samples()[:2])))
+    assert torch.isfinite(showo.loss(batch).text_sum)
+
+
 def test_a_batch_is_the_sum_of_its_samples(showo: Showo) -> None:
     together = gradients(showo, showo.layout.collate(mixed_samples()))
     alone = [gradients(showo, showo.layout.collate([sample])) for sample in mixed_samples()]

@@ -36,6 +36,8 @@ class ShowoLayout:
         positions: the language model's position limit.
         condition_dropout: share of drawings trained without their text (published: 0.1).
         schedule: how many cells are masked at time t.
+        multiple: batches are padded to a multiple of so many positions, so that kernels compiled for a shape
+            are met again; 1: to their longest sequence.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class ShowoLayout:
         positions: Annotated[int, Ge(16)] = 2048,
         condition_dropout: Annotated[float, Interval(ge=0, le=1)] = 0.1,
         schedule: Schedule = "cosine",
+        multiple: Annotated[int, Ge(1)] = 1,
     ) -> None:
         self.codec = TextCodec(load_tokenizer(tokenizer or BUNDLED_TOKENIZER), codebook)
         self.vocabulary = self.codec.vocabulary
@@ -57,6 +60,7 @@ class ShowoLayout:
         self.positions = positions
         self.condition_dropout = condition_dropout
         self.schedule = schedule
+        self.multiple = multiple
         self.codes = CodeStore(fingerprint="")
 
     def keep_codes(self, fingerprint: str, folder: Path | None) -> None:
@@ -140,10 +144,10 @@ class ShowoLayout:
         slots = [(row, slot) for row, tape in enumerate(tapes) for slot in tape.slots]
         masked = [slot.masked for _, slot in slots]
         return Rows(
-            ids=_pad([tape.ids for tape in tapes], self.vocabulary.pad),
-            targets=_pad([tape.targets for tape in tapes], IGNORED),
-            positions=_pad([range(tape.offset, tape.length) for tape in tapes], 0),
-            draws=_pad([tape.draws for tape in tapes], 0).bool(),
+            ids=self._pad([tape.ids for tape in tapes], self.vocabulary.pad),
+            targets=self._pad([tape.targets for tape in tapes], IGNORED),
+            positions=self._pad([range(tape.offset, tape.length) for tape in tapes], 0),
+            draws=self._pad([tape.draws for tape in tapes], 0).bool(),
             slot_row=torch.tensor([row for row, _ in slots], dtype=torch.long),
             slot_start=torch.tensor([slot.start for _, slot in slots], dtype=torch.long),
             slot_picture=torch.tensor([shelf.place(slot.picture) for _, slot in slots], dtype=torch.long),
@@ -154,9 +158,17 @@ class ShowoLayout:
         """Texts padded on the right, each with the number of the picture it follows."""
         return Answers(
             picture=torch.tensor(pictures, dtype=torch.long),
-            ids=_pad([tape.ids for tape in texts], self.vocabulary.pad),
-            targets=_pad([tape.targets for tape in texts], IGNORED),
+            ids=self._pad([tape.ids for tape in texts], self.vocabulary.pad),
+            targets=self._pad([tape.targets for tape in texts], IGNORED),
         )
+
+    def _pad(self, rows: Sequence[Sequence[int]], value: int) -> Tensor:
+        longest = max((len(row) for row in rows), default=0)
+        wanted = -(-longest // self.multiple) * self.multiple
+        room = self.positions - self.cells - 3  # texts behind a picture are padded without it
+        width = max(longest, min(wanted, room))
+        padded = [[*row, *[value] * (width - len(row))] for row in rows]
+        return torch.tensor(padded, dtype=torch.long).reshape(len(rows), width)
 
 
 class Shelf:
@@ -199,10 +211,3 @@ def _first_image(segments: Sequence[Segment]) -> Image:
     first = segments[0]
     assert isinstance(first, Image)
     return first
-
-
-def _pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    longest = max((len(row) for row in rows), default=0)
-    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows], dtype=torch.long).reshape(
-        len(rows), longest
-    )
