@@ -53,7 +53,7 @@ def enliven(backbone: Janus) -> None:
 def stock_codes(
     backbone: Janus, prompts: Sequence[Sequence[int]], guidance: float, **options: object
 ) -> Tensor:
-    """Codes by transformers' own ``generate``; prompts, each up to where the picture starts, padded on the left."""
+    """Codes by transformers' own ``generate``; prompts end where a picture starts, padded on the left."""
     v, longest = backbone.layout.vocabulary, max(map(len, prompts))
     ids = torch.tensor([[v.pad] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
     seen = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])

@@ -85,7 +85,7 @@ def image_config(
     codebook: Annotated[int, Ge(2)] = 16384,
     width: Annotated[int, Ge(1)] = 8,
 ) -> JanusVQVAEConfig:
-    """Sizes of the image tokenizer: every level but the last halves the side; a code's vector has ``width``."""
+    """Sizes of the image tokenizer: each level but the last halves the side; a code has ``width`` numbers."""
     if channels % GROUPS:
         below = max(GROUPS, channels // GROUPS * GROUPS)
         raise UserError(
