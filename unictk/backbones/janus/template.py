@@ -41,18 +41,15 @@ class Template:
         """The sequence of a sample; ``draws``: a picture is what it ends with."""
         tape, sides = self._opened(draws), turns(segments)
         for turn in sides:
-            self._turn(tape, turn, final=turn is sides[-1], closed=True)
+            self._turn(tape, turn, final=turn is sides[-1])
         return tape
 
     def prompt(self, segments: Sequence[Segment], draws: bool) -> Tape:
         """What stands before the answer, or before the picture that is asked for."""
-        tape, sides = self._opened(draws), turns(segments)
-        # What was said before a picture in the same breath belongs to the turn that draws it.
-        goes_on = draws and bool(sides) and sides[-1].answers
-        for turn in sides:
-            self._turn(tape, turn, final=False, closed=not (goes_on and turn is sides[-1]))
-        if not goes_on:
-            self._speaks(tape)
+        tape = self._opened(draws)
+        for turn in turns(segments):
+            self._turn(tape, turn, final=False)
+        self._speaks(tape)
         if draws:
             tape.tokens([self.vocabulary.start_of_image])
         return tape
@@ -72,9 +69,9 @@ class Template:
         tape.tokens(self.vocabulary.assistant)
         tape.tokens(self.codec.encode(":"))
 
-    def _turn(self, tape: Tape, turn: Turn, final: bool, closed: bool) -> None:
+    def _turn(self, tape: Tape, turn: Turn, final: bool) -> None:
         if turn.answers:
-            self._answer(tape, turn, final, closed)
+            self._answer(tape, turn, final)
         else:
             self._question(tape, turn)
 
@@ -94,7 +91,7 @@ class Template:
             said = "\n" if place < last else ""
         tape.tokens(self.codec.encode(f"{said}\n\n"))
 
-    def _answer(self, tape: Tape, turn: Turn, final: bool, closed: bool) -> None:
+    def _answer(self, tape: Tape, turn: Turn, final: bool) -> None:
         v = self.vocabulary
         self._speaks(tape)
         for segment in turn.segments:
@@ -106,7 +103,6 @@ class Template:
             if not (final and segment is turn.segments[-1]):
                 tape.tokens([v.end_of_image])
         if isinstance(turn.segments[-1], Text):
-            if closed:
-                tape.tokens([v.end], is_target=True)
+            tape.tokens([v.end], is_target=True)
         elif not final:
             tape.tokens([v.end])
