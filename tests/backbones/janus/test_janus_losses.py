@@ -158,3 +158,25 @@ def test_recomputed_layers_give_the_same_gradient() -> None:
     for plain, recomputed in zip(*found, strict=True):
         assert plain.abs().sum() > 0
         assert torch.allclose(plain, recomputed, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kept", [[1], [0], [3]])
+def test_a_batch_of_one_kind_has_gradients_for_all_parts(kept: list[int]) -> None:
+    """Processes of a group have different samples, and need gradients of the same parameters."""
+    model = make_janus()
+    concept = ConceptTokens("bo", model.row_shape)
+    concept.grow("identifier", Rows(torch.zeros(1, 48), torch.zeros(1, 48), None))
+    model.attach([concept])
+    batch = model.layout.collate([samples()[place] for place in kept])
+    frozen = model.loss(batch)
+    for name, part in model.parts().items():
+        part.requires_grad_(name != "tokenizer")
+    found = model.loss(batch)
+    assert found.text_sum.item() == pytest.approx(frozen.text_sum.item(), rel=1e-6)
+    (found.text_sum + found.image_sum).backward()
+    parameters = [*model.named_parameters(), *concept.named_parameters()]
+    without = [name for name, parameter in parameters if parameter.grad is None and "vqmodel" not in name]
+    assert not without
+    assert all(p.grad.isfinite().all() for _, p in parameters if p.grad is not None)
+    head = model.network.stock.model.generation_head.vision_head.weight.grad
+    assert bool(head.abs().sum() > 0) == (kept == [1])

@@ -22,6 +22,7 @@ from unictk.backbones.janus.batch import JanusBatch
 from unictk.backbones.janus.configs import joined_config
 from unictk.backbones.janus.construction import build_network, check_sizes
 from unictk.backbones.janus.encoding import codes_of, encode, pictures_of, squares_of
+from unictk.backbones.janus.idle import idle_zero
 from unictk.backbones.janus.keeping import read_weights, write_weights
 from unictk.backbones.janus.layout import JanusLayout
 from unictk.backbones.janus.sampling import draw
@@ -169,8 +170,9 @@ class Janus(nn.Module):
         before = sequences.before_codes(states, self.layout.cells).flatten(0, 1)
         goals = codes[sequences.drawn_source].flatten()
         pictures = token_losses(self.network.code_logits, before, goals)
+        idle = idle_zero(self.network, parts, states, rows) if torch.is_grad_enabled() else 0.0
         return Loss(
-            texts.cross_entropy.sum(),
+            texts.cross_entropy.sum() + idle,
             batch.counts.text,
             pictures.cross_entropy.sum(),
             batch.counts.image,
