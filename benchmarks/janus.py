@@ -15,13 +15,14 @@ import sys
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from torch import Tensor
-from transformers import JanusForConditionalGeneration
+from transformers import GenerationConfig
 
-from benchmarks.timing import Comparison, as_json, interleave, machine, show
+from benchmarks.timing import Call, Comparison, as_json, interleave, machine, show
 from unictk.backbones.janus.backbone import Janus
 from unictk.backbones.janus.configs import image_config, language_config, vision_config
 from unictk.backbones.janus.layout import JanusLayout
@@ -68,22 +69,23 @@ class Arms:
 
     def __init__(self, model: Janus) -> None:
         self.model = model
-        self.stock: JanusForConditionalGeneration = model.network.stock
+        self.stock: Any = model.network.stock  # its annotations refuse plain tensors
         self.ids = torch.tensor([model.layout.prompt(Request(Text(PROMPT)), draws=True).ids])
-        start = model.layout.vocabulary.start_of_image
-        self.stock.generation_config.generation_kwargs = {"boi_token_id": start}
+        v = model.layout.vocabulary
+        self.stock.generation_config = GenerationConfig(
+            bos_token_id=v.begin,
+            pad_token_id=v.pad,
+            generation_kwargs={"boi_token_id": v.start_of_image},
+        )
 
     def theirs(self, pictures: int, **settings: object) -> Tensor:
         """Codes (pictures, cells) by transformers."""
-        v = self.model.layout.vocabulary
         return self.stock.generate(
             self.ids,
             attention_mask=torch.ones_like(self.ids),
             generation_mode="image",
             guidance_scale=SCALE,
             num_return_sequences=pictures,
-            bos_token_id=v.begin,
-            pad_token_id=v.pad,
             top_k=0,
             **({"do_sample": True, "temperature": 1.0} | settings),
         )
@@ -144,7 +146,7 @@ def main() -> None:
     console.print("timing ...")
     lines = []
     for pictures in (many, 1):
-        calls = [partial(arms.theirs_whole, pictures), partial(arms.ours, pictures)]
+        calls: list[Call] = [partial(arms.theirs_whole, pictures), partial(arms.ours, pictures)]
         what = f"draw {pictures} of one prompt, guided" if pictures > 1 else "draw 1, guided"
         lines.append(Comparison(what, "s", *interleave(calls, options.rounds)))
     (unguided,) = interleave([partial(arms.ours, many, 1.0)], options.rounds)
