@@ -10,13 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hydra.utils import instantiate
 from janus_makers import make_janus, tiny_layout
+from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import load_file, save_file
-from transformers import AutoProcessor, JanusForConditionalGeneration
+from transformers import AutoProcessor, JanusConfig, JanusForConditionalGeneration
 
 from unictk.backbones import checkpoints
 from unictk.backbones.janus.backbone import Janus
+from unictk.backbones.janus.configs import joined_config
 from unictk.backbones.janus.layout import JanusLayout
+from unictk.backbones.janus.vocabulary import Vocabulary
+from unictk.backbones.janus.weights import check_config
 from unictk.errors import WeightsError
 from unictk.samples import Image, Request, Sampling, Text
 
@@ -112,7 +117,56 @@ def refused(folder: Path) -> str:
 def test_a_wrong_folder_is_one_line(tmp_path: Path) -> None:
     assert "no such folder" in refused(tmp_path / "nowhere")
     assert "deepseek-community/Janus-Pro-1B" in refused(tmp_path / "nowhere")
-    assert f"{tmp_path}: no weights here" in refused(tmp_path)
+    assert refused(tmp_path).startswith(f"{tmp_path / 'config.json'}: cannot be read")
+
+
+def test_a_folder_without_weights_is_one_line(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    assert refused(folder).startswith(f"{folder}: no weights here")
+
+
+def test_the_published_configuration_has_the_sizes_that_we_say(tmp_path: Path) -> None:
+    """As the hub writes it (of 1B), older names of the rotary base included; other sizes are told."""
+    text = {
+        "bos_token_id": 100000,
+        "eos_token_id": 100001,
+        "head_dim": 128,
+        "hidden_size": 2048,
+        "intermediate_size": 5632,
+        "max_position_embeddings": 16384,
+        "model_type": "llama",
+        "num_attention_heads": 16,
+        "num_hidden_layers": 24,
+        "num_key_value_heads": 16,
+        "pad_token_id": 100002,
+        "rms_norm_eps": 1e-6,
+        "rope_scaling": None,
+        "rope_theta": 10000.0,
+        "vocab_size": 102400,
+    }
+    vision = {"depth": 2, "hidden_size": 1024, "image_size": 384, "patch_size": 16, "projection_dim": 2048}
+    codes = {"embed_dim": 8, "num_embeddings": 16384, "projection_dim": 2048, "image_token_embed_dim": 2048}
+    said = {"model_type": "janus", "image_token_id": 100581, "text_config": text}
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(said | {"vision_config": vision, "vq_config": codes}))
+    vocabulary = Vocabulary(102400, 100000, 100001, 100002, 100016, 100593, 100581, (1,), (2,))
+    conf = Path(__file__).parents[3] / "conf" / "backbone"
+    small = OmegaConf.load(conf / "janus_pro_1b.yaml")
+    assert small.layout.vocabulary == vocabulary.size
+
+    def ours(yaml: DictConfig) -> JanusConfig:
+        parts = (instantiate(yaml[name]) for name in ("language", "vision", "image_tokenizer"))
+        return joined_config(*parts, vocabulary)
+
+    check_config(file, ours(small))
+    large = OmegaConf.merge(small, OmegaConf.load(conf / "janus_pro_7b.yaml"))
+    assert isinstance(large, DictConfig)
+    with pytest.raises(WeightsError, match=r"text_config.hidden_size is 2048, expected 4096"):
+        check_config(file, ours(large))
+    grown = {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 30, "head_dim": 128}
+    heads = {"num_attention_heads": 32, "num_key_value_heads": 32}
+    change(file, lambda content: content["text_config"].update(grown | heads))
+    check_config(file, ours(large))
 
 
 def change(file: Path, edit: Callable[[dict[str, Any]], None]) -> None:

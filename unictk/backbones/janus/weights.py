@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import JanusConfig
 
-from unictk.backbones.checkpoints import check_shapes, read_folder, write_folder
+from unictk.backbones.checkpoints import check_shapes, find_folder, read_folder, write_folder
 from unictk.backbones.janus.network import JanusNetwork
 from unictk.errors import WeightsError
 
@@ -59,8 +59,10 @@ def load(source: str | Path, network: JanusNetwork) -> tuple[dict[str, Tensor], 
         WeightsError: no such folder or file, a missing shard, a broken or refused file, another model or
             other sizes, tensors missing or unexpected.
     """
+    # The configuration alone first: nobody wants to wait for gigabytes of another model.
+    folder = find_folder(source, None, [["config.json"]], "config.json and model.safetensors", EXAMPLE)
+    check_config(folder / "config.json", network.stock.config)
     found, file = read_folder(source, EXAMPLE)
-    check_config(file.parent / "config.json", network.stock.config)
     tensors = {name: tensor for name, tensor in found.items() if not name.endswith(_NOT_WEIGHTS)}
     if "lm_head.weight" not in tensors and "model.language_model.embed_tokens.weight" in tensors:
         raise WeightsError(
