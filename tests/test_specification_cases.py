@@ -19,10 +19,13 @@ UNICYCLE_CASES = {25}
 BAGEL_CASES = set(range(1, 17))
 """Of UniCorn: those that compare BAGEL with its reference."""
 
+JANUS_CASES = set(range(17, 23))
+"""Of UniCorn: those that compare Janus with transformers and with the published loop."""
+
 UNITOKEN_CASES = set(range(1, 24)) - {17}
 """Of UniToken: all but the learning rates of its stages, which come with the stages."""
 
-OTHERS = ("selfplay", "benchmarks_unicycle", "bagel", "unitoken")
+OTHERS = ("selfplay", "benchmarks_unicycle", "bagel", "janus", "unitoken")
 """Folders whose cases are not UniCTokens'."""
 
 
@@ -44,6 +47,10 @@ def test_every_case_of_unicycle_has_a_test() -> None:
 
 def test_every_case_of_bagel_has_a_test() -> None:
     assert named_in((TESTS / "backbones" / "bagel").glob("test_*.py")) == BAGEL_CASES
+
+
+def test_every_case_of_janus_has_a_test() -> None:
+    assert named_in((TESTS / "backbones" / "janus").glob("test_*.py")) == JANUS_CASES
 
 
 def test_every_case_of_unitoken_has_a_test() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from bagel_makers import make_bagel
+from janus_makers import make_janus
 from showo_makers import make_showo
 from torch import Tensor
 from unitoken_makers import make_unitoken
@@ -17,7 +18,7 @@ from unictk.backbones.base import Backbone
 from unictk.errors import WeightsError
 from unictk.samples import Request, Sampling, Text
 
-MAKERS = {"showo": make_showo, "unitoken": make_unitoken, "bagel": make_bagel}
+MAKERS = {"showo": make_showo, "unitoken": make_unitoken, "bagel": make_bagel, "janus": make_janus}
 
 
 def language(backbone: Backbone) -> dict[str, Tensor]:

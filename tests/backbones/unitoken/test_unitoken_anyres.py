@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image as PILImage
 
+from unictk.backbones.pictures import code_square, whole_picture
 from unictk.backbones.unitoken.anyres import (
     CANVASES,
     FEATURE,
@@ -18,7 +19,6 @@ from unictk.backbones.unitoken.anyres import (
     unpadded,
     whole_half,
 )
-from unictk.backbones.unitoken.pictures import code_square, whole_picture
 from unictk.samples import View
 
 TABLE = [

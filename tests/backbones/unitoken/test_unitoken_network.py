@@ -15,9 +15,10 @@ from transformers import (
 from transformers.models.janus.modeling_janus import JanusVQVAEDecoder
 from unitoken_makers import formula_network, formula_pixels
 
+from unictk.backbones.pictures import from_levels, to_levels
 from unictk.backbones.unitoken.configs import language_config, vision_config
 from unictk.backbones.unitoken.network import UniTokenNetwork
-from unictk.backbones.unitoken.vq import VQTokenizer, from_levels, to_levels
+from unictk.backbones.unitoken.vq import VQTokenizer
 from unictk.errors import UserError
 
 SIZES = {

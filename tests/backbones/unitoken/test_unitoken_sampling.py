@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from unitoken_makers import tiny_network
 
+from unictk.backbones.reading import read
 from unictk.backbones.unitoken.network import UniTokenNetwork
-from unictk.backbones.unitoken.reading import read
 from unictk.backbones.unitoken.sampling import Drawing, draw, pick_code
 from unictk.backbones.unitoken.vocabulary import CODE, Vocabulary
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
@@ -15,9 +17,9 @@ from unitoken_makers import (
     formula_pixels,
 )
 
+from unictk.backbones.losses import token_losses
 from unictk.backbones.unitoken.anyres import CANVASES, ContinuousHalf, tiled_half, whole_half
 from unictk.backbones.unitoken.batch import Sequences, sequences
-from unictk.backbones.unitoken.losses import token_losses
 from unictk.backbones.unitoken.tape import Tape, splice
 from unictk.backbones.unitoken.vocabulary import IGNORED
 
@@ -55,7 +57,7 @@ def losses(parts: tuple[list[Tape], Sequences, Tensor]) -> tuple[Tensor, Tensor,
     positions = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)
     states = network.trunk(vectors(parts), positions)
     chosen = batch.targets != IGNORED
-    found = token_losses(network, states[chosen], batch.targets[chosen], None)
+    found = token_losses(partial(network.logits, rows=None), states[chosen], batch.targets[chosen])
     return found.cross_entropy, found.z, chosen.nonzero()[:, 0]
 
 

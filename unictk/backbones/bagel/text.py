@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
 from typing import Any
 
+from unictk.backbones import text
 from unictk.backbones.bagel.sizes import SpecialIds
 from unictk.errors import UserError
 
 SPECIAL_TOKENS = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>")
 """Begin and end of a text, begin and end of an image."""
 
-REMEMBERED = 65_536
-"""Texts whose ids are kept: an epoch of a concept many times over, and a bound for endless data."""
 
-
-class TextCodec:
-    """Encodes text with concept tokens into ids; decodes answers. Picklable.
-
-    Text is cut at concept tokens and each piece is tokenised on its own, as added tokens of a tokenizer are.
-    A control token's name, written by somebody, is text and not that token. A tokenizer without the framing
-    tokens (the bundled one) has them behind its entries.
-
-    Args:
-        tokenizer: as transformers reads it.
-        vocabulary: rows of the model's tables; concept tokens have the ids behind them.
+class TextCodec(text.TextCodec):
+    """The shared codec with the four framing tokens; a tokenizer without them has them behind its entries.
 
     Raises:
         UserError: a tokenizer with more entries than the tables have rows.
     """
 
     def __init__(self, tokenizer: Any, vocabulary: int) -> None:
-        self.tokenizer, self.vocabulary = tokenizer, vocabulary
         entries, known = len(tokenizer), tokenizer.get_vocab()
         behind = [token for token in SPECIAL_TOKENS if token not in known]
         if entries + len(behind) > vocabulary:
@@ -42,57 +29,4 @@ class TextCodec:
             )
         ids = {token: entries + number for number, token in enumerate(behind)}
         self.special = SpecialIds(*(known.get(token, ids.get(token, 0)) for token in SPECIAL_TOKENS))
-        self.concept_ids: dict[str, int] = {}
-        self._controls = {number: str(token) for number, token in tokenizer.added_tokens_decoder.items()}
-        self._control_names = _any_of(self._controls.values())
-        self._concept_names: re.Pattern[str] | None = None
-        self._known: dict[str, tuple[int, ...]] = {}
-
-    def attach(self, tokens: Iterable[str]) -> None:
-        """Give the concept tokens the ids behind the tables, in order."""
-        self.concept_ids = {token: self.vocabulary + row for row, token in enumerate(tokens)}
-        self._concept_names = _any_of(self.concept_ids)
-        self._known.clear()
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        """Ids of a text, unframed."""
-        known = self._known.get(text)
-        if known is None:
-            pieces = self._concept_names.split(text) if self._concept_names else [text]
-            known = tuple(number for piece in pieces if piece for number in self._piece(piece))
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[text] = known
-        return known
-
-    def _piece(self, piece: str) -> list[int]:
-        if (concept := self.concept_ids.get(piece)) is not None:
-            return [concept]
-        parts = self._control_names.split(piece) if self._control_names else [piece]
-        # Cut in the middle, a control token's name is ordinary text.
-        cut = [half for part in parts for half in self._halves(part) if half]
-        return [
-            number for half in cut for number in self.tokenizer(half, add_special_tokens=False)["input_ids"]
-        ]
-
-    def _halves(self, part: str) -> tuple[str, ...]:
-        return (part[:2], part[2:]) if part in self._controls.values() else (part,)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text of answer ids: concept tokens as their strings, control tokens and unused rows left out."""
-        names = {number: token for token, number in self.concept_ids.items()}
-        pieces: list[str] = []
-        plain: list[int] = []
-        for number in ids:
-            if number in names:
-                pieces += [self.tokenizer.decode(plain) if plain else "", names[number]]
-                plain = []
-            elif number < len(self.tokenizer) and number not in self._controls:
-                plain.append(number)
-        pieces.append(self.tokenizer.decode(plain) if plain else "")
-        return "".join(pieces).strip()
-
-
-def _any_of(names: Iterable[str]) -> re.Pattern[str] | None:
-    longest_first = sorted(names, key=len, reverse=True)
-    return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")") if longest_first else None
+        super().__init__(tokenizer, vocabulary)

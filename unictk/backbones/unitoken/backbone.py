@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,13 +17,14 @@ from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.base import RowShape
 from unictk.backbones.concept_rows import claimed, joined
 from unictk.backbones.fingerprint import fingerprint
+from unictk.backbones.losses import token_losses
+from unictk.backbones.raster import begun
 from unictk.backbones.unitoken.answering import Reader
 from unictk.backbones.unitoken.batch import UniTokenBatch
 from unictk.backbones.unitoken.construction import build_network, check_sizes, fill_tokenizer
 from unictk.backbones.unitoken.encoding import codes_of, encode, pictures_of, tiles_of
 from unictk.backbones.unitoken.keeping import read_weights, write_weights
 from unictk.backbones.unitoken.layout import UniTokenLayout
-from unictk.backbones.unitoken.losses import token_losses
 from unictk.backbones.unitoken.sampling import TOP, draw
 from unictk.backbones.unitoken.vocabulary import IGNORED
 from unictk.backbones.unitoken.vq import VQTokenizer
@@ -163,7 +165,7 @@ class UniToken(nn.Module):
         positions = torch.arange(vectors.shape[1], device=vectors.device).expand(vectors.shape[:2])
         hidden = self.network.trunk(vectors, positions)
         chosen = targets != IGNORED
-        losses = token_losses(self.network, hidden[chosen], targets[chosen], rows)
+        losses = token_losses(partial(self.network.logits, rows=rows), hidden[chosen], targets[chosen])
         each = losses.cross_entropy + self.z_weight * (losses.z - losses.z.detach())
         draws = parts.sequences.draws[chosen]
         return Loss(
@@ -256,7 +258,7 @@ class UniToken(nn.Module):
                 codes = draw(self.network, self.vocabulary, drawing)
                 stages = [
                     pictures_of(
-                        _begun(codes, round(number * cells / n)), self.image_tokenizer, self.batch_size
+                        begun(codes, round(number * cells / n)), self.image_tokenizer, self.batch_size
                     )
                     for number in range(1, n + 1)
                 ]
@@ -275,16 +277,3 @@ class UniToken(nn.Module):
 
     def _precision(self) -> AbstractContextManager[None]:
         return torch.autocast(self.network.input_table.device.type, torch.bfloat16, enabled=self.autocast)
-
-
-def _begun(codes: Tensor, count: int) -> Tensor:
-    """Codes (B, rows, columns) of which only the first ``count`` are drawn yet.
-
-    Each of the others repeats the lowest one drawn in its column, or the last one drawn at all.
-    """
-    rows, columns = codes.shape[1:]
-    across = torch.arange(columns, device=codes.device)
-    lowest = torch.where(across < count % columns, count // columns, count // columns - 1)
-    row = torch.minimum(torch.arange(rows, device=codes.device)[:, None], lowest.clamp(min=0))
-    column = torch.where(lowest < 0, count - 1, across)
-    return codes[:, row, column]

@@ -9,10 +9,11 @@ from PIL import Image as PILImage
 from torch import Tensor
 
 from unictk.backbones.codes import exact_convolutions
+from unictk.backbones.pictures import from_levels
 from unictk.backbones.unitoken.batch import Pictures
 from unictk.backbones.unitoken.layout import UniTokenLayout
 from unictk.backbones.unitoken.shelf import tile_pixels
-from unictk.backbones.unitoken.vq import VQTokenizer, from_levels
+from unictk.backbones.unitoken.vq import VQTokenizer
 from unictk.samples import GeneratedImage, Image
 
 

@@ -11,6 +11,8 @@ from annotated_types import Ge, Interval
 
 from unictk.backbones.checkpoints import BUNDLED_TOKENIZER, load_tokenizer
 from unictk.backbones.codes import CodeStore
+from unictk.backbones.pictures import picture_size
+from unictk.backbones.turns import Turn, turns
 from unictk.backbones.unitoken.anyres import (
     CANVASES,
     Canvases,
@@ -20,9 +22,8 @@ from unictk.backbones.unitoken.anyres import (
     whole_half,
 )
 from unictk.backbones.unitoken.batch import UniTokenBatch, sequences
-from unictk.backbones.unitoken.pictures import picture_size
 from unictk.backbones.unitoken.shelf import Shelf
-from unictk.backbones.unitoken.tape import Tape, Turn, turns
+from unictk.backbones.unitoken.tape import Tape
 from unictk.backbones.unitoken.text import TextCodec
 from unictk.backbones.unitoken.vocabulary import CELLS_PER_GRID, IGNORED, Vocabulary
 from unictk.chance import generator

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unictk.backbones.losses import TokenLosses, token_losses
 from unictk.backbones.unitoken.anyres import whole_half
 from unictk.backbones.unitoken.batch import Sequences, sequences
 from unictk.backbones.unitoken.configs import language_config, vision_config
-from unictk.backbones.unitoken.losses import TokenLosses, token_losses
 from unictk.backbones.unitoken.network import UniTokenNetwork
 from unictk.backbones.unitoken.sampling import Drawing, draw
 from unictk.backbones.unitoken.tape import Tape, splice
@@ -73,7 +73,7 @@ class Golden:
         """Of every target in the sequences."""
         states, batch = self.states(kinds)
         chosen = batch.targets != IGNORED
-        return token_losses(self.network, states[chosen], batch.targets[chosen], None)
+        return token_losses(partial(self.network.logits, rows=None), states[chosen], batch.targets[chosen])
 
     def cross_entropy(self, kinds: tuple[str, ...]) -> Tensor:
         """Mean over targets, (1,)."""

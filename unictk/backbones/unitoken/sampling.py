@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from unictk.backbones.picking import inverted
+from unictk.backbones.reading import read
 from unictk.backbones.unitoken.network import UniTokenNetwork
-from unictk.backbones.unitoken.reading import read
 from unictk.backbones.unitoken.vocabulary import CODE, Vocabulary
 from unictk.chance import generator
 

@@ -7,9 +7,9 @@ from PIL import Image as PILImage
 from torch import Tensor
 
 from unictk.backbones.codes import CodeStore, picture_key
+from unictk.backbones.pictures import code_square, whole_picture
 from unictk.backbones.unitoken.anyres import Canvases, ContinuousHalf, cut_tiles, squeezed
 from unictk.backbones.unitoken.batch import Pictures
-from unictk.backbones.unitoken.pictures import code_square, whole_picture
 from unictk.datamodules.pictures import open_picture, to_tensor
 from unictk.samples import Image
 

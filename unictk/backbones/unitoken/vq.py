@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from unictk.backbones.autoencoders import Decoder, Encoder
 from unictk.backbones.convolutions import GROUPS, set_groups
+from unictk.backbones.pictures import to_levels
 from unictk.errors import UserError
 
 
@@ -84,13 +85,3 @@ class VQTokenizer(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (B, h, w) -> pixels (B, 3, fh, fw) uint8."""
         return to_levels(self.decode_raw(codes))
-
-
-def to_levels(raw: Tensor) -> Tensor:
-    """Pixels about [-1, 1] to the 256 levels; fractions are cut off, as published."""
-    return ((raw.clamp(-1, 1) + 1) / 2 * 255).to(torch.uint8)
-
-
-def from_levels(levels: Tensor) -> Tensor:
-    """The 256 levels to [-1, 1], what the encoder reads: 255 is 1 exactly."""
-    return levels.float() / 255 * 2 - 1

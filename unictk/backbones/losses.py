@@ -1,15 +1,13 @@
-"""UniToken's losses: cross entropy over all classes, and the z-loss that keeps logits small (section 1.6)."""
+"""Cross entropy over all classes where there is a target, and the z-loss that keeps logits small."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-
-from unictk.backbones.base import Rows as ConceptRows
-from unictk.backbones.unitoken.network import UniTokenNetwork
 
 AT_ONCE = 1024
 """Positions whose logits exist at one time: 268 MB in fp32 over the published vocabulary."""
@@ -23,20 +21,17 @@ class TokenLosses:
     z: Tensor
 
 
-def token_losses(
-    network: UniTokenNetwork, states: Tensor, goals: Tensor, rows: ConceptRows | None
-) -> TokenLosses:
+def token_losses(head: Callable[[Tensor], Tensor], states: Tensor, goals: Tensor) -> TokenLosses:
     """Losses of the positions that have a target; their logits are made again in the backward pass.
 
     Args:
-        network: its head is used.
+        head: makes logits (n, classes) of some of the states.
         states: (N, hidden) of those positions.
-        goals: (N,) ids, those of concept rows included.
-        rows: the attached concepts' rows.
+        goals: (N,) classes.
     """
 
     def part(some: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        logits = network.logits(some, rows).float()
+        logits = head(some).float()
         normaliser = logits.logsumexp(-1)
         return normaliser - logits.gather(-1, wanted[:, None])[:, 0], normaliser.square()
 

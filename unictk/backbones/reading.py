@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from unictk.backbones.keyvalues import Growing, Recorder, gather
-from unictk.backbones.unitoken.network import UniTokenNetwork
+from unictk.backbones.keyvalues import Growing, KeyValues, Recorder, gather
+
+
+class Causal(Protocol):
+    """A language model whose every position sees all before it."""
+
+    def trunk(
+        self,
+        vectors: Tensor,
+        positions: Tensor,
+        allowed: Tensor | None = None,
+        cache: KeyValues | None = None,
+    ) -> Tensor:
+        """Hidden states (batch, length, hidden); ``allowed`` None is causal, or everything for one vector."""
+        ...
 
 
 @dataclass(slots=True)
@@ -17,23 +31,26 @@ class Reading:
     """Rows that have read something.
 
     ``state`` (rows, hidden) belongs to the last position; ``seen`` (rows, keys) says which cached positions
-    a row may see; ``position`` (rows,) is the next one's number.
+    a row may see; ``position`` (rows,) is the next one's number; ``padded``: some may not see all.
     """
 
-    network: UniTokenNetwork
+    network: Causal
     state: Tensor
     cache: Growing
     seen: Tensor
     position: Tensor
+    padded: bool
 
     def feed(self, vectors: Tensor) -> Tensor:
         """Read (rows, count, hidden) more input vectors at once; their states, of the same shape."""
         rows, count = vectors.shape[:2]
         self.seen = torch.cat([self.seen, self.seen.new_ones(rows, count)], dim=1)
         keys = self.seen.shape[1]
-        causal = self.seen.new_ones(count, keys).tril(keys - count)
+        allowed = None  # one position of rows without padding sees everything: the quicker kernels do it
+        if count > 1 or self.padded:
+            allowed = self.seen[:, None] & self.seen.new_ones(count, keys).tril(keys - count)
         positions = self.position[:, None] + torch.arange(count, device=self.position.device)
-        states = self.network.trunk(vectors, positions, self.seen[:, None] & causal, self.cache)
+        states = self.network.trunk(vectors, positions, allowed, self.cache)
         self.cache.advance(count)
         self.position = self.position + count
         self.state = states[:, -1]
@@ -45,7 +62,7 @@ class Reading:
         self.state, self.seen, self.position = self.state[rows], self.seen[rows], self.position[rows]
 
 
-def read(network: UniTokenNetwork, contexts: Sequence[Tensor], follows: Tensor, room: int) -> Reading:
+def read(network: Causal, contexts: Sequence[Tensor], follows: Tensor, room: int) -> Reading:
     """Read distinct contexts once, and let any number of rows go on from them.
 
     Args:
@@ -64,8 +81,10 @@ def read(network: UniTokenNetwork, contexts: Sequence[Tensor], follows: Tensor, 
     real = place >= pads[:, None]
     itself = torch.eye(longest, dtype=torch.bool, device=device)  # a query of padding needs a key, too
     allowed = (real[:, None] & (place[:, None] >= place)) | itself
+    even = all(len(context) == longest for context in contexts)
     recorder = Recorder()
-    states = network.trunk(padded, (place - pads[:, None]).clamp(min=0), allowed, recorder)
+    positions = (place - pads[:, None]).clamp(min=0)
+    states = network.trunk(padded, positions, None if even else allowed, recorder)
     lengths = longest - pads
     return Reading(
         network,
@@ -73,4 +92,5 @@ def read(network: UniTokenNetwork, contexts: Sequence[Tensor], follows: Tensor, 
         Growing(gather(recorder.layers, follows), room),
         real[follows],
         lengths[follows],
+        not even,
     )

@@ -1,10 +1,12 @@
-"""Pictures as UniToken reads them: a square for the codes, tiles for the continuous half."""
+"""Pictures as models of codes see them: the square that becomes codes, the whole picture, levels."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from PIL import Image as PILImage
 from PIL import ImageOps, UnidentifiedImageError
+from torch import Tensor
 
 from unictk.chance import generator
 from unictk.datamodules.pictures import open_picture
@@ -35,14 +37,22 @@ def code_square(picture: PILImage.Image, size: int, view: View, key: str) -> PIL
 
 
 def whole_picture(picture: PILImage.Image, view: View, key: str) -> PILImage.Image:
-    """What the continuous half shows: all of the picture, mirrored where its codes' square is."""
+    """What a vision tower is shown: all of the picture, mirrored where its codes' square is."""
     return ImageOps.mirror(picture) if _chance(view, key)[2] else picture
+
+
+def to_levels(raw: Tensor) -> Tensor:
+    """Pixels about [-1, 1] to the 256 levels; fractions are cut off, as published."""
+    return ((raw.clamp(-1, 1) + 1) / 2 * 255).to(torch.uint8)
+
+
+def from_levels(levels: Tensor) -> Tensor:
+    """The 256 levels to [-1, 1], what the encoder reads: 255 is 1 exactly."""
+    return levels.float() / 255 * 2 - 1
 
 
 def _chance(view: View, key: str) -> tuple[float, float, bool]:
     """How far across and down the cut lies (0 to 1), and whether it is mirrored."""
-    import torch
-
     across, down, mirror = torch.rand(3, generator=generator("view", view.seed, key, view.draw)).tolist()
     if view.crop == "centre":
         across = down = 0.5

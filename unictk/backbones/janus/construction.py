@@ -1,0 +1,52 @@
+"""Putting the parts of a Janus together: sizes that agree, weights read or drawn."""
+
+from __future__ import annotations
+
+import torch
+from transformers import JanusConfig, JanusVisionConfig, JanusVQVAEConfig, LlamaConfig
+
+from unictk.backbones.janus.layout import JanusLayout
+from unictk.backbones.janus.network import JanusNetwork
+from unictk.backbones.janus.weights import fill, load, random_weights
+from unictk.errors import UserError
+
+
+def build_network(config: JanusConfig, weights: str | None, seed: int) -> JanusNetwork:
+    """The network with published weights, or drawn at random from ``seed``."""
+    if weights is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = JanusNetwork(config)
+            random_weights(network)
+            return network
+    with torch.device("meta"):
+        network = JanusNetwork(config)
+    fill(network, load(weights, network)[0])
+    network.make_buffers(torch.device("cpu"))
+    return network
+
+
+def check_sizes(
+    layout: JanusLayout, language: LlamaConfig, vision: JanusVisionConfig, image: JanusVQVAEConfig
+) -> None:
+    """Refuse a layout, language model, tower and image tokenizer whose sizes disagree, naming both values."""
+    pairs = [
+        ("layout.image_size", layout.image_size, "vision.image_size", vision.image_size),
+        ("layout.patch", layout.image_size // layout.side, "vision.patch_size", vision.patch_size),
+        (
+            "layout.patch",
+            layout.image_size // layout.side,
+            "a code's side, by image_tokenizer.multipliers,",
+            2 ** (len(image.channel_multiplier) - 1),
+        ),
+        ("layout.codebook", layout.codebook, "image_tokenizer.codebook", image.num_embeddings),
+        (
+            "layout.positions",
+            layout.positions,
+            "language.max_position_embeddings",
+            language.max_position_embeddings,
+        ),
+    ]
+    for name, value, other, limit in pairs:
+        if value != limit:
+            raise UserError(f"backbone: {name} is {value}, {other} {limit}; they must be equal")

@@ -1,0 +1,152 @@
+"""Janus's layout: samples to tensors, without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Interval
+
+from unictk.backbones.codes import CodeStore
+from unictk.backbones.janus.batch import JanusBatch, sequences
+from unictk.backbones.janus.shelf import LEAST, Shelf
+from unictk.backbones.janus.tape import Slot, Tape
+from unictk.backbones.janus.template import Template
+from unictk.backbones.janus.vocabulary import IGNORED, Vocabulary, janus_tokenizer
+from unictk.backbones.text import TextCodec
+from unictk.chance import generator
+from unictk.errors import UserError
+from unictk.samples import Batch, Counts, Image, Request, Sample, Text
+
+
+class JanusLayout:
+    """Sequence building (Janus-Pro, arXiv 2501.17811), for any number of pictures.
+
+    Args:
+        tokenizer: folder or hub id of Janus-Pro's tokenizer; None for the small one that comes with the
+            package, and Janus's tokens behind its entries.
+        vocabulary: rows of the language model's tables; None: as many as the tokenizer has entries.
+        image_size: side in pixels of a picture, read or drawn.
+        patch: pixels per side of one of its cells.
+        codebook: number of image codes.
+        positions: the language model's position limit.
+        condition_dropout: share of drawings trained on a prompt of padding, for guidance.
+        system: opens conversations in which text is wanted.
+    """
+
+    def __init__(
+        self,
+        tokenizer: str | None = None,
+        vocabulary: Annotated[int, Ge(2)] | None = None,
+        image_size: Annotated[int, Ge(LEAST)] = 384,
+        patch: Annotated[int, Ge(1)] = 16,
+        codebook: Annotated[int, Ge(2)] = 16384,
+        positions: Annotated[int, Ge(16)] = 16384,
+        condition_dropout: Annotated[float, Interval(ge=0, le=1)] = 0.1,
+        system: str = "",
+    ) -> None:
+        if image_size % patch:
+            raise UserError(
+                f"backbone.layout.image_size: {image_size} is not a multiple of patch {patch}; "
+                f"nearest: {max(1, image_size // patch) * patch}"
+            )
+        words = janus_tokenizer(tokenizer)
+        self.vocabulary = Vocabulary.of(words, vocabulary)
+        self.codec = TextCodec(words, self.vocabulary.size)
+        self.side = image_size // patch
+        self.cells = self.side**2
+        self.image_size = image_size
+        self.codebook = codebook
+        self.positions = positions
+        self.condition_dropout = condition_dropout
+        self.template = Template(self.codec, self.vocabulary, self.cells, system.strip())
+        self.codes = CodeStore(fingerprint="")
+
+    def keep_codes(self, fingerprint: str, folder: Path | None) -> None:
+        """Share a code store with the backbone whose tokenizer has this fingerprint."""
+        self.codes = CodeStore(fingerprint, folder)
+
+    # -- one sample ------------------------------------------------------------------------------------
+
+    def tape(self, sample: Sample) -> Tape:
+        """The whole sequence of a sample, with its random draws made from ``sample.seed``."""
+        target = sample.segments[-1]
+        draws = isinstance(target, Image)
+        tape = self.template.whole(sample.segments, draws)
+        if sample.seed is None or not draws:
+            return tape
+        dropped = torch.rand((), generator=generator("collate", sample.seed)).item() < self.condition_dropout
+        said = any(isinstance(segment, Text) and segment.target for segment in sample)
+        several = sum(image.target for image in sample.images) > 1
+        return tape if said or several or not dropped else self._unconditional(tape)
+
+    def prompt(self, request: Request, draws: bool) -> Tape:
+        """What stands before the answer, or before the picture that is asked for."""
+        return self.template.prompt(request.segments, draws)
+
+    def counts(self, sample: Sample) -> Counts:
+        """Target text tokens and codes of drawn pictures, without reading any picture."""
+        return self._count(self.tape(sample))
+
+    def length(self, sample: Sample) -> int:
+        """Positions needed."""
+        return self.tape(sample.seeded(None)).length
+
+    def supports(self, sample: Sample) -> str | None:
+        """None, or why the sample does not fit."""
+        if not sample.segments or not sample.segments[-1].target:
+            return "its last segment must be a target"
+        if any(image.masked is not None for image in sample.images):
+            return "one of its pictures is drawn in part, and this model draws whole ones"
+        for codes in (image.codes for image in sample.images if image.codes is not None):
+            if codes.numel() != self.cells:
+                return f"one of its pictures has {codes.numel()} codes and this model's have {self.cells}"
+        needed = self.length(sample)
+        if needed > self.positions:
+            return f"it needs {needed} positions and the limit is {self.positions}"
+        return None
+
+    def _unconditional(self, tape: Tape) -> Tape:
+        """As guidance reads a drawing: all of the prompt but its ends is padding, and is seen."""
+        slot = tape.slots[-1]
+        found = Tape()
+        found.tokens(unconditional(self.vocabulary, slot.start))
+        found.slots.append(Slot(slot.start, slot.picture, slot.drawn))
+        found.tokens(tape.ids[slot.start :])
+        return found
+
+    # -- many samples ----------------------------------------------------------------------------------
+
+    def collate(self, samples: Sequence[Sample]) -> Batch:
+        """Whole sequences, and every distinct picture once.
+
+        Raises:
+            ValueError: a sample that :meth:`supports` refuses.
+        """
+        tapes = [self.tape(sample) for sample in samples]
+        longest = max((tape.length for tape in tapes), default=0)
+        if longest > self.positions:
+            raise ValueError(f"a sample needs {longest} positions and the limit is {self.positions}")
+        counts = sum((self._count(tape) for tape in tapes), Counts())
+        return Batch(len(samples), counts, counts, self.batch(tapes))
+
+    def batch(self, tapes: Sequence[Tape]) -> JanusBatch:
+        """The tapes as tensors, with the pictures they show."""
+        shelf = self.shelf()
+        sources = [shelf.place(slot.picture, slot.drawn) for tape in tapes for slot in tape.slots]
+        return JanusBatch(shelf.seen(), shelf.drawn(), sequences(tapes, sources, self.vocabulary.pad))
+
+    def shelf(self) -> Shelf:
+        """An empty collection of pictures."""
+        return Shelf(self.image_size, self.cells, self.codes)
+
+    def _count(self, tape: Tape) -> Counts:
+        text = sum(target != IGNORED for target in tape.labels[1:])
+        return Counts(text=text, image=self.cells * sum(slot.drawn for slot in tape.slots))
+
+
+def unconditional(vocabulary: Vocabulary, length: int) -> list[int]:
+    """A prompt of ``length`` ids that says nothing: begin, padding, start of image."""
+    return [vocabulary.begin, *[vocabulary.pad] * (length - 2), vocabulary.start_of_image]
