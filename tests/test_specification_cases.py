@@ -19,8 +19,8 @@ UNICYCLE_CASES = {25}
 BAGEL_CASES = set(range(1, 17))
 """Of UniCorn: those that compare BAGEL with its reference."""
 
-UNITOKEN_CASES = set(range(1, 24)) - {17}
-"""Of UniToken: all but the learning rates of its stages, which come with the stages."""
+UNITOKEN_CASES = set(range(1, 24))
+"""Of UniToken."""
 
 OTHERS = ("selfplay", "benchmarks_unicycle", "bagel", "unitoken")
 """Folders whose cases are not UniCTokens'."""

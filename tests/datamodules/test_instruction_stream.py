@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from unictk.datamodules.instructions.stream import InstructionLoader, Instructions
 from unictk.datamodules.mixture import Share
-from unictk.errors import DataError
+from unictk.errors import DataError, UserError
 from unictk.samples import Counts
 
 
@@ -139,6 +139,17 @@ def test_resumed_within_an_epoch_the_very_next_sample_comes(tmp_path: Path, work
     )
     rest = listen(tmp_path / "rest", fresh(), 15, tmp_path / "whole/step=5.ckpt").heard
     assert rest == whole[5:]
+
+
+def test_another_number_of_processes_or_other_data_is_refused(module: Instructions, tmp_path: Path) -> None:
+    state = InstructionLoader(module.plan(Share()), True, 0).state_dict()
+    two = InstructionLoader(module.plan(Share(0, 2)), True, 0)
+    with pytest.raises(UserError, match="written with 2 samples a step, now there are 4"):
+        two.load_state_dict(state)
+    write_jsonl(tmp_path / "pairs.jsonl", pairs(5))
+    changed = instructions(tmp_path, dict(module.data.sources()), share=0.5)
+    with pytest.raises(DataError, match=r"with \[12, 6\] records in the sources, now there are \[12, 5\]"):
+        InstructionLoader(changed.plan(Share()), True, 0).load_state_dict(state)
 
 
 def spoilt(root: Path, **more: Any) -> Instructions:

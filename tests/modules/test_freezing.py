@@ -36,7 +36,7 @@ def full_size() -> Any:
     return SimpleNamespace(parts=lambda: parts)
 
 
-def test_case_18_what_trains_at_the_published_sizes() -> None:
+def test_what_trains_at_the_published_sizes() -> None:
     backbone = full_size()
     rules = ("vision.embeddings", "vision.head")
     rows = {row[0]: row[1:3] for row in summary(frozen(backbone, Alignment.trains, rules))}

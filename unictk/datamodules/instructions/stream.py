@@ -18,7 +18,7 @@ from unictk.chance import seed_of
 from unictk.datamodules.instructions.order import Ends, Order
 from unictk.datamodules.instructions.sources import Opened, opened
 from unictk.datamodules.mixture import Place, PlanLoader, PlanSampler, Share
-from unictk.errors import DataError
+from unictk.errors import DataError, UserError
 from unictk.samples import Batch, Counts
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class InstructionLoader(PlanLoader):
         )
         self.refuse = refuse
         self.left_out: Counter[str] = Counter()
+        self.window, self.records = plan.window, [len(one) for one in plan.sources]
 
     def __iter__(self) -> Iterator[Any]:
         for fed in super().__iter__():
@@ -141,11 +142,26 @@ class InstructionLoader(PlanLoader):
             print(f"{source}: further ones are counted and not named")
 
     def state_dict(self) -> dict[str, Any]:
-        """Batches that were given out of this epoch, and records left out so far."""
-        return {**super().state_dict(), "left_out": dict(self.left_out)}
+        """Batches that were given out of this epoch, records left out so far, and of what data."""
+        given = super().state_dict()
+        return {**given, "left_out": dict(self.left_out), "window": self.window, "records": self.records}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on behind them."""
+        """Go on behind them.
+
+        Raises:
+            UserError: a batch is not what it was, or the data is not.
+        """
+        if state["window"] != self.window:
+            raise UserError(
+                f"trainer.devices: the checkpoint was written with {state['window']} samples a step, now "
+                f"there are {self.window}; resume with as many devices, or begin afresh with rerun=true"
+            )
+        if state["records"] != self.records:
+            raise DataError(
+                f"data: the checkpoint was written with {state['records']} records in the sources, now there "
+                f"are {self.records}; put back the data, or begin afresh with rerun=true"
+            )
         super().load_state_dict(state)
         self.left_out = Counter(state["left_out"])
 
