@@ -68,7 +68,8 @@ def _missing_pictures(path: Path, group: int) -> bool:
 def _rows(path: Path, group: int, pictures: bool) -> pa.Table:
     file = _file(path)
     wanted = ("conversations", *TEXTS, *(PICTURES if pictures else ()))
-    return file.read_row_group(group, columns=[name for name in file.schema_arrow.names if name in wanted])
+    columns = [name for name in file.schema_arrow.names if name in wanted]
+    return file.read_row_group(group, columns=columns, use_threads=False)  # loader workers are many already
 
 
 def _line(error: BaseException) -> str:

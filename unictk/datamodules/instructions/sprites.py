@@ -100,11 +100,11 @@ def write_instructions(folder: Path, scenes: int, seed: int) -> None:
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         (draft / "images").mkdir()
-        files = {name: (draft / f"{name}.jsonl").open("w", encoding="utf-8") for name in FILES}
+        lines: dict[str, list[str]] = {name: [] for name in FILES}
         for name, record in records(draft, scenes, seed):
-            files[name].write(json.dumps(record, ensure_ascii=False) + "\n")
-        for file in files.values():
-            file.close()
+            lines[name].append(json.dumps(record, ensure_ascii=False) + "\n")
+        for name, some in lines.items():
+            (draft / f"{name}.jsonl").write_text("".join(some), encoding="utf-8")
         draft.chmod(0o755)
         os.rename(draft, folder)
     except OSError:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-import torch
 from annotated_types import Ge, Gt, Interval
 from lightning import LightningDataModule
 from torch.utils.data import Dataset
@@ -34,10 +33,6 @@ class Fed:
 
     batch: Batch
     problems: tuple[tuple[str, str], ...]
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """The same with the batch on ``device``."""
-        return replace(self, batch=self.batch.to(device, non_blocking))
 
 
 class InstructionPlan(Dataset[Fed]):
@@ -79,14 +74,9 @@ class InstructionPlan(Dataset[Fed]):
             else:
                 samples.append(sample)
         batch = self.layout.collate(samples)
-        return Fed(
-            replace(batch, window=self._counts(epoch, index // self.share.accumulate)), tuple(problems)
-        )
-
-    def keys(self, place: Place) -> list[str]:
-        """Names of the records of a batch, without reading them."""
-        epoch, index = place
-        return [self._named(epoch, position)[2] for position in self._positions(index)]
+        if self.window > self.batch_size or problems:  # otherwise it knows all targets of the step itself
+            batch = replace(batch, window=self._counts(epoch, index // self.share.accumulate))
+        return Fed(batch, tuple(problems))
 
     def _positions(self, index: int) -> range:
         """Where in the order this process's batch of that number stands."""
@@ -125,8 +115,9 @@ class InstructionLoader(PlanLoader):
         self.refuse = refuse
         self.left_out: Counter[str] = Counter()
         self.window, self.records = plan.window, [len(one) for one in plan.sources]
+        self.first = plan.share.rank == 0
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Any:
         for fed in super().__iter__():
             for source, problem in fed.problems:
                 self._meet(source, problem)
@@ -163,7 +154,8 @@ class InstructionLoader(PlanLoader):
                 f"are {self.records}; put back the data, or begin afresh with rerun=true"
             )
         super().load_state_dict(state)
-        self.left_out = Counter(state["left_out"])
+        if self.first:  # whose numbers they are: a checkpoint is the first process's
+            self.left_out = Counter(state["left_out"])
 
 
 class Instructions(LightningDataModule):
