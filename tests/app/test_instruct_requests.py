@@ -23,7 +23,7 @@ WRONG = [
     ([UNITOKEN, "stages.s1.data.scenes=0"], "stages.s1.data.scenes: 0 is not allowed, expected an integer >= 1; nearest: 1"),
     ([UNITOKEN, "stages.s1.data.scene=5"], "stages.s1.data.scene: 5 is given, but stages.s1.data has no 'scene'; nearest: stages.s1.data.scenes. All: "),
     ([UNITOKEN, "datamodule.bad=skp"], "datamodule.bad: 'skp' is not a choice; nearest: skip. All: refuse, skip"),
-    ([UNITOKEN, "instructions@stages.s1.data=sprite"], "instructions@stages.s1.data: 'sprite' is not a choice; nearest: sprites. All: files, sprites"),
+    ([UNITOKEN, "instructions@stages.s1.data=sprite"], "instructions@stages.s1.data: 'sprite' is not a choice; nearest: sprites. All: files, sprites, sprites_pairs"),
     ([UNITOKEN, FILES], "stages.s2.data.files.understanding.path: 'understanding' is not there (below paths.data, {data}); expected a .jsonl, .parquet or .tar file, a folder of them, or a pattern"),
     ([UNITOKEN, FILES, "stages.s2.data.files.understanding.path=here*.tar"], "stages.s2.data.files.generation.path: 'generation' is not there (below paths.data, {data});"),
     ([UNITOKEN, FILES, *(f"stages.s2.data.files.{name}.path=here-0.tar" for name in ("understanding", "generation")), "stages.s2.data.files.understanding.task=reading"], "stages.s2.data.files.understanding.task: 'reading' is not a choice"),
@@ -44,7 +44,7 @@ def test_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[s
 RIGHT = [
     [UNITOKEN],
     *([f"experiment=unitoken_stage{number}"] for number in (1, 2, 3)),
-    [UNITOKEN, "stages.s2.trains=[connector,language]", "stages.s2.rates={connector: 10}"],
+    [UNITOKEN, "stages.s2.trains=[connector,language]", "stages.s2.rates.vision=0.1", "+stages.s2.rates.connector=10"],
     [UNITOKEN, "datamodule.bad=skip", "datamodule.num_workers=2", "stages.s2.generation=0.3"],
     [UNITOKEN, FILES, "stages.s2.generation=0", "stages.s2.data.files.understanding.path=here*.tar"],
     [UNITOKEN, "instructions@stages.s1.data=files", "stages.s1.data.files.understanding.path=here-0.tar"],

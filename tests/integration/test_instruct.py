@@ -66,7 +66,6 @@ def own_files(root: Path) -> list[str]:
         "instructions@stages.s2.data=files",
         "stages.s2.data.files.understanding.path=talks",
         "stages.s2.data.files.generation.path=draw-*.tar",
-        "~stages.s2.data.conversations",
         f"paths.data={root}/data",
         f"paths.cache={root}/cache",
         *COMMON,
