@@ -44,7 +44,12 @@ def test_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[s
 RIGHT = [
     [UNITOKEN],
     *([f"experiment=unitoken_stage{number}"] for number in (1, 2, 3)),
-    [UNITOKEN, "stages.s2.trains=[connector,language]", "stages.s2.rates.vision=0.1", "+stages.s2.rates.connector=10"],
+    [
+        UNITOKEN,
+        "stages.s2.trains=[connector,language]",
+        "stages.s2.rates.vision=0.1",
+        "+stages.s2.rates.connector=10",
+    ],
     [UNITOKEN, "datamodule.bad=skip", "datamodule.num_workers=2", "stages.s2.generation=0.3"],
     [UNITOKEN, FILES, "stages.s2.generation=0", "stages.s2.data.files.understanding.path=here*.tar"],
     [UNITOKEN, "instructions@stages.s1.data=files", "stages.s1.data.files.understanding.path=here-0.tar"],

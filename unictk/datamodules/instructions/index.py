@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,17 +100,17 @@ def _made(shards: Sequence[Path], check: Callable[[Raw], object], name: str) -> 
     count = total = 0
     with Meter(f"{name} records", None) as meter:
         for shard, path in enumerate(shards):
-            rows: list[tuple[int, int, int]] = []
+            rows = array("q")  # millions of tuples would take gigabytes
             for first, second, problem in _checked(path, check):
                 if problem is None:
-                    rows.append((shard, first, second))
+                    rows.extend((shard, first, second))
                     continue
                 count += 1
                 if len(problems) < NAMED:
                     problems.append(f"{path}: {problem}")
-            total += len(rows)
-            meter.show(total)
             found.append(np.array(rows, dtype=np.int64).reshape(-1, 3))
+            total += len(found[-1])
+            meter.show(total)
     return Index(tuple(shards), np.concatenate(found), tuple(problems), count)
 
 
