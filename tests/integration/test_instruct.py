@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from command_line import only_run, read, run
+from command_line import command, environment, only_run, read, run
 from instruction_files import pairs, talks, write_jsonl, write_tar
 from safetensors.torch import load_file
 
@@ -86,6 +88,28 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
         assert read(only_run(tmp_path / name) / "status.json")["world_size"] == (2 if more else 1)
     for name, tensor in found["one"].items():
         torch.testing.assert_close(found["two"][name], tensor, atol=1e-4, rtol=1e-3, msg=name)
+
+
+@pytest.mark.slow
+def test_killed_within_an_epoch_it_ends_with_the_same_weights(tmp_path: Path) -> None:
+    common = [word for word in own_files(tmp_path) if "max_steps" not in word]
+    common += ["callbacks.checkpoint.every_n_steps=3", "trainer.max_epochs=30", "stages.s2.batch_size=1"]
+    run(*common, f"paths.output={tmp_path}/whole")
+    started = subprocess.Popen(
+        command(*common, f"paths.output={tmp_path}/killed"), env=environment(), stdout=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 200
+    while not list(tmp_path.glob("killed/*/checkpoints/s2/last.ckpt")):
+        assert time.monotonic() < until
+        assert started.poll() is None, "it was over before it could be killed"
+        time.sleep(0.02)
+    started.kill()
+    started.wait()
+    point = torch.load(next(tmp_path.glob("killed/*/checkpoints/s2/last.ckpt")), weights_only=True)
+    assert point["global_step"] < 240, "thirty epochs of eight steps are not over"
+    run(*common, f"paths.output={tmp_path}/killed")
+    killed, whole = weights(tmp_path / "killed"), weights(tmp_path / "whole")
+    assert all(torch.equal(killed[name], tensor) for name, tensor in whole.items())
 
 
 @pytest.mark.slow

@@ -135,7 +135,7 @@ def what_to_learn_from(key: str, node: Mapping[str, Any]) -> None:
     if not isinstance(files, Mapping) or not isinstance(share, int | float):
         return
     root = Path(str(data["root"])) if isinstance(data, Mapping) else Path()
-    unseen = {0: "generation", 1: "understanding"}.get(share)
+    unseen = "generation" if share == 0 else "understanding" if share == 1 else None
     for name, one in files.items():
         if not isinstance(one, Mapping) or one.get("task") == unseen or one.get("weight") == 0:
             continue
