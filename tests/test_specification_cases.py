@@ -22,8 +22,8 @@ BAGEL_CASES = set(range(1, 17))
 JANUS_CASES = set(range(17, 23))
 """Of UniCorn: those that compare Janus with transformers and with the published loop."""
 
-UNITOKEN_CASES = set(range(1, 24)) - {17}
-"""Of UniToken: all but the learning rates of its stages, which come with the stages."""
+UNITOKEN_CASES = set(range(1, 24))
+"""Of UniToken."""
 
 OTHERS = ("selfplay", "benchmarks_unicycle", "bagel", "janus", "unitoken")
 """Folders whose cases are not UniCTokens'."""

@@ -127,6 +127,27 @@ def what_to_ask(key: str, node: Mapping[str, Any]) -> None:
             )
 
 
+def what_to_learn_from(key: str, node: Mapping[str, Any]) -> None:
+    """The shards of ``data.files`` that a stage of instruction tuning is fed must be there."""
+    data = node.get("data")
+    files = data.get("files") if isinstance(data, Mapping) else None
+    share = node.get("generation")
+    if not isinstance(files, Mapping) or not isinstance(share, int | float):
+        return
+    root = Path(str(data["root"])) if isinstance(data, Mapping) else Path()
+    unseen = "generation" if share == 0 else "understanding" if share == 1 else None
+    for name, one in files.items():
+        if not isinstance(one, Mapping) or one.get("task") == unseen or one.get("weight") == 0:
+            continue
+        path = one.get("path", MISSING)
+        place = root / str(path)
+        if path != MISSING and not place.exists() and not any(place.parent.glob(place.name)):
+            raise UserError(
+                f"{key}.data.files.{name}.path: {str(path)!r} is not there (below paths.data, {root}); "
+                "expected a .jsonl, .parquet or .tar file, a folder of them, or a pattern"
+            )
+
+
 def output_folder(path: object) -> None:
     """``paths.output`` must be a folder, or one that can be made."""
     folder = Path(str(path)).absolute()
@@ -163,4 +184,7 @@ PATH_CHECKS: dict[str, Callable[[str, Mapping[str, Any]], None]] = {
     "unictk.tasks.chat": saved_concepts,
     "unictk.tasks.export": what_to_export,
     "unictk.tasks.report": what_to_report,
+    "unictk.modules.unitoken.Alignment": what_to_learn_from,
+    "unictk.modules.unitoken.JointTraining": what_to_learn_from,
+    "unictk.modules.unitoken.InstructionTuning": what_to_learn_from,
 }

@@ -34,11 +34,13 @@ PICTURE_JUDGES = ("unictk.judges.oracle.OracleJudge",)
 """They see and grade no answers."""
 
 MEASURE, PRETRAIN = "unictk.tasks.measure", "unictk.tasks.pretrain"
-ASK_A_MODEL = {MEASURE: "measure", PRETRAIN: "pretrain"}
 SELFPLAY = "unictk.tasks.selfplay"
 TRAIN, EVALUATE, GENERATE = "unictk.tasks.train", "unictk.tasks.evaluate", "unictk.tasks.generate"
 CONCEPT_STAGES, PARTS = "unictk.modules.unictokens.", "unictk.pretraining."
 SELF_TRAINING = "unictk.modules.unicorn.SelfTraining"
+INSTRUCT, INSTRUCTION_STAGES = "unictk.instruct.instruct", "unictk.modules.unitoken."
+INSTRUCTIONS = "unictk.datamodules.instructions.stream.Instructions"
+ASK_A_MODEL = {MEASURE: "measure", PRETRAIN: "pretrain", INSTRUCT: "instruct"}
 ASK_A_CONCEPT = {TRAIN: "train", EVALUATE: "evaluate"}
 
 
@@ -58,11 +60,35 @@ def stages_of_the_task(plain: Mapping[str, Any]) -> None:
                 f"stages.{key}: {name} trains a model on what it taught itself, but task="
                 f"{task.rpartition('.')[2]} has it teach nothing; nearest: task=selfplay"
             )
+        if task in (TRAIN, PRETRAIN, SELFPLAY) and target.startswith(INSTRUCTION_STAGES):
+            raise UserError(
+                f"stages.{key}: {name} trains a model on instruction data, which task="
+                f"{task.rpartition('.')[2]} has none of; nearest: task=instruct"
+            )
+        if task == INSTRUCT and target.startswith((CONCEPT_STAGES, PARTS, SELF_TRAINING)):
+            raise UserError(
+                f"stages.{key}: {name} learns nothing from instruction data; nearest: experiment=unitoken"
+            )
         if task == TRAIN and target.startswith(PARTS):
             raise UserError(
                 f"stages.{key}: {name} is a part of pretraining, but task=train trains a concept; "
                 f"nearest: task=pretrain"
             )
+
+
+def instruction_data(plain: Mapping[str, Any]) -> None:
+    """Raises UserError where instruction data and task do not go together."""
+    task, fed = target_of(plain, "task"), target_of(plain, "datamodule")
+    if task == INSTRUCT and fed != INSTRUCTIONS:
+        raise UserError(
+            f"datamodule: {fed.rpartition('.')[2] or 'none'} reads no instruction data, but task=instruct "
+            f"has nothing else; nearest: datamodule=instructions"
+        )
+    if task != INSTRUCT and fed == INSTRUCTIONS:
+        raise UserError(
+            f"datamodule: Instructions reads instruction data, which task={task.rpartition('.')[2]} has "
+            f"none of; nearest: datamodule=default"
+        )
 
 
 def benchmark_and_judge(plain: Mapping[str, Any]) -> None:
@@ -74,7 +100,7 @@ def benchmark_and_judge(plain: Mapping[str, Any]) -> None:
             f"benchmark: {name} evaluates no concept, but task={ASK_A_CONCEPT[task]} asks about one; "
             f"nearest: task=measure, or benchmark=unifybench"
         )
-    if task not in ASK_A_MODEL or (task == PRETRAIN and not benchmark):
+    if task not in ASK_A_MODEL or (task in (PRETRAIN, INSTRUCT) and not benchmark):
         return
     if not benchmark or benchmark in CONCEPT_BENCHMARKS:
         found = f"{name} evaluates a concept" if benchmark else "none measures nothing"
@@ -102,7 +128,7 @@ def rewriting_of_the_task(plain: Mapping[str, Any]) -> None:
     if how == "none":
         return
     task = target_of(plain, "task")
-    if task in (TRAIN, MEASURE, PRETRAIN, EVALUATE, SELFPLAY):
+    if task in (TRAIN, MEASURE, PRETRAIN, EVALUATE, SELFPLAY, INSTRUCT):
         name = task.rpartition(".")[2]
         raise UserError(
             f"sampling.rewrite: {how}, but task={name} draws no prompt of yours; nearest: "

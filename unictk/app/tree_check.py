@@ -9,7 +9,12 @@ from unictk.app.path_checks import MISSING, PATH_CHECKS, output_folder, starting
 from unictk.app.schema import targets_in
 from unictk.app.selfplay_check import selfplay_of_the_task
 from unictk.app.specs import Spec, branches, describe, fits, show, wrong_value
-from unictk.app.task_check import benchmark_and_judge, rewriting_of_the_task, stages_of_the_task
+from unictk.app.task_check import (
+    benchmark_and_judge,
+    instruction_data,
+    rewriting_of_the_task,
+    stages_of_the_task,
+)
 from unictk.errors import UserError, nearest
 
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
@@ -45,6 +50,7 @@ class TreeCheck:
         output_folder(plain["paths"]["output"])
         starting_rows(plain["rows"])
         stages_of_the_task(plain)
+        instruction_data(plain)
         benchmark_and_judge(plain)
         rewriting_of_the_task(plain)
         selfplay_of_the_task(plain)

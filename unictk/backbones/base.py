@@ -63,6 +63,15 @@ class Layout(Protocol):
 
 
 @runtime_checkable
+class WritesTokenizer(Protocol):
+    """A backbone whose image tokenizer has a file of its own."""
+
+    def write_image_tokenizer(self, folder: Path) -> Path:
+        """Write it, unless it is there, into ``folder``, which ``backbone.image_weights`` can then name."""
+        ...
+
+
+@runtime_checkable
 class Backbone(Protocol):
     """A unified model: reads and draws. Also an ``nn.Module``."""
 

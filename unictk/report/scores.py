@@ -19,7 +19,7 @@ BASE, AFTER = "base", "after"
 LOSSES = {
     "loss": "weighted loss",
     "text_loss": "mean loss per answer token",
-    "image_loss": "mean loss per masked code",
+    "image_loss": "mean loss per image code",
 }
 
 SECOND = re.compile(r"_bleu$|/unparsable$|/agreement(_\w+)?$")

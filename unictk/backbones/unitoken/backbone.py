@@ -23,7 +23,7 @@ from unictk.backbones.unitoken.answering import Reader
 from unictk.backbones.unitoken.batch import UniTokenBatch
 from unictk.backbones.unitoken.construction import build_network, check_sizes, fill_tokenizer
 from unictk.backbones.unitoken.encoding import codes_of, encode, pictures_of, tiles_of
-from unictk.backbones.unitoken.keeping import read_weights, write_weights
+from unictk.backbones.unitoken.keeping import read_weights, write_image_tokenizer, write_weights
 from unictk.backbones.unitoken.layout import UniTokenLayout
 from unictk.backbones.unitoken.sampling import TOP, draw
 from unictk.backbones.unitoken.vocabulary import IGNORED
@@ -45,6 +45,8 @@ class UniToken(nn.Module):
         vision: from :func:`~unictk.backbones.unitoken.configs.vision_config`.
         image_tokenizer: an untrained tokenizer of the right sizes.
         weights: folder or hub id of language model, adapter and tower in the published layout, or None.
+        vision_weights: folder or hub id of SigLIP, whose tower then takes the place of that in ``weights``;
+            an adapter that is not there either is drawn from ``seed``. Where the first stage begins.
         image_weights: Chameleon's ``vqgan.ckpt`` or its folder; the published checkpoints do not hold it.
         seed: of random weights.
         batch_size: most pictures or answers per forward pass.
@@ -63,6 +65,7 @@ class UniToken(nn.Module):
         vision: SiglipVisionConfig,
         image_tokenizer: VQTokenizer,
         weights: str | None = None,
+        vision_weights: str | None = None,
         image_weights: str | None = None,
         seed: int = 0,
         batch_size: Annotated[int, Ge(1)] = 8,
@@ -75,6 +78,11 @@ class UniToken(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(layout, language, vision, image_tokenizer)
+        if vision_weights is not None and weights is None:
+            raise UserError(
+                f"backbone.vision_weights: {vision_weights!r}, but backbone.weights is null; "
+                "expected a language model beside the tower"
+            )
         if weights is not None and image_weights is None:
             raise UserError(
                 "backbone.image_weights: null, and UniToken's checkpoints hold no image tokenizer; "
@@ -83,7 +91,7 @@ class UniToken(nn.Module):
         self.layout = layout
         self.vocabulary = layout.vocabulary
         self.image_tokenizer = image_tokenizer
-        self.network = build_network(language, vision, self.vocabulary.size, weights, seed)
+        self.network = build_network(language, vision, self.vocabulary.size, weights, vision_weights, seed)
         self.network.cast(getattr(torch, dtype))
         fill_tokenizer(image_tokenizer, image_weights, seed)
         self.row_shape = RowShape(language.hidden_size, head_bias=False)
@@ -145,6 +153,10 @@ class UniToken(nn.Module):
     def write_weights(self, folder: Path) -> Path:
         """Language model, adapter and tower in the published layout, into ``unitoken`` below ``folder``."""
         return write_weights(self.network, self.layout, folder)
+
+    def write_image_tokenizer(self, folder: Path) -> Path:
+        """The image tokenizer, which the published layout keeps apart, into ``folder``."""
+        return write_image_tokenizer(self.image_tokenizer, folder)
 
     def read_weights(self, folder: Path) -> None:
         """Language model, adapter and tower from below ``folder``; everything is frozen again."""

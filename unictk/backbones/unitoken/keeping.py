@@ -7,7 +7,14 @@ from pathlib import Path
 from unictk.backbones.checkpoints import shard_bytes
 from unictk.backbones.unitoken.layout import UniTokenLayout
 from unictk.backbones.unitoken.network import UniTokenNetwork
-from unictk.backbones.unitoken.weights import fitted, load_network, write_network
+from unictk.backbones.unitoken.vq import VQTokenizer
+from unictk.backbones.unitoken.weights import (
+    TOKENIZER_FILES,
+    fitted,
+    load_network,
+    write_network,
+    write_tokenizer,
+)
 
 FOLDER = "unitoken"
 """Below the folder that a run keeps weights in."""
@@ -19,6 +26,14 @@ def write_weights(network: UniTokenNetwork, layout: UniTokenLayout, folder: Path
     most = shard_bytes(network.state_dict())
     write_network(folder / FOLDER, network, layout.any_resolution, names, dtype, most)
     return folder / FOLDER
+
+
+def write_image_tokenizer(tokenizer: VQTokenizer, folder: Path) -> Path:
+    """Write the image tokenizer as safetensors, unless it is there; the folder that holds it."""
+    file = folder / TOKENIZER_FILES[1]
+    if not file.is_file():
+        write_tokenizer(file, tokenizer)
+    return folder
 
 
 def read_weights(network: UniTokenNetwork, folder: Path) -> None:

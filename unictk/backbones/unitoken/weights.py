@@ -9,7 +9,7 @@ accepted where the rows of a shard are equal.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ from unictk.backbones.unitoken.vq import VQTokenizer
 from unictk.errors import WeightsError
 
 EXAMPLE = "OceanJay/UniToken-AnyRes-StageII"
+TOWER_EXAMPLE = "google/siglip-so400m-patch14-384"
+TOWER = "vision_model."
+"""Where a SigLIP checkpoint has its vision tower."""
+
 TOKENIZER_FILES = ("vqgan.ckpt", "vqgan.safetensors", "vq.safetensors")
 """Names looked for in a folder that is given for the image tokenizer."""
 
@@ -45,6 +49,27 @@ def load_network(source: str | Path, revision: str | None = None) -> tuple[dict[
     """
     tensors, file = read_folder(source, EXAMPLE, revision)
     return {name: t for name, t in tensors.items() if not name.startswith(_NOT_OURS)}, file
+
+
+def load_tower(source: str | Path, expected: Collection[str]) -> dict[str, Tensor]:
+    """The vision tower of a SigLIP folder or hub id, under the network's names.
+
+    Args:
+        source: whole SigLIP, or its tower alone.
+        expected: the network's names; a pooling head that it does not have is left out.
+
+    Raises:
+        WeightsError: no such folder or file, a broken one, or one without a tower.
+    """
+    tensors, file = read_folder(source, TOWER_EXAMPLE)
+    tower = {f"vit.{n.removeprefix(TOWER)}": t for n, t in tensors.items() if n.startswith(TOWER)}
+    tower = tower or {f"vit.{name}": t for name, t in tensors.items()}
+    found = {name: t for name, t in tower.items() if name in expected}
+    if not found:
+        raise WeightsError(
+            f"{file}: has no vision tower; expected names such as {TOWER}post_layernorm.weight"
+        )
+    return found
 
 
 def load_tokenizer_state(source: str | Path) -> tuple[dict[str, Tensor], Path]:

@@ -1,0 +1,1 @@
+"""Instruction data: conversations about pictures and text-image pairs, read from shards when needed."""
