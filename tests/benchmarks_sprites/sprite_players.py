@@ -16,7 +16,7 @@ from unictk.benchmarks.sprites.items import Asking, Item
 from unictk.concepts.known_rows import save_known
 from unictk.judges.oracle import OracleJudge
 from unictk.samples import GeneratedImage, Image, Request, Sampling, Text
-from unictk.sprites.grammar.claims import claims, clear
+from unictk.sprites.grammar.claims import claims
 from unictk.sprites.grammar.descriptions import canonical
 from unictk.sprites.grammar.selfplay import proposal
 from unictk.sprites.grammar.verdicts import verdict_text
@@ -129,9 +129,8 @@ class Perfect(Constant):
         found = torch.full((len(requests), len(options)), -50.0)
         for line, request in zip(found, requests, strict=True):
             item, about = self.item(request)
-            known = (clear("evaluation"), *claims(item.asked, "evaluation"))
-            (claim,) = (one for one in known if one.point == about)
-            truth = about == "clear" or self.seen(request, item)[about]
+            (claim,) = (one for one in claims(item.asked, "evaluation") if one.point == about)
+            truth = self.seen(request, item)[about]
             said = claim.right if truth else next(one for one in options if one != claim.right)
             line[options.index(said)] = 0.0
         return found

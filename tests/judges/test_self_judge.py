@@ -68,7 +68,6 @@ def likes(question: str, option: str) -> float:
         "This is the snow. Is it true?": {"Yes.": 20.0, "No.": 0.0},
         "The red character is a star. Is it true?": {"Yes.": 0.1, "No.": 0.0},
         "The star is red. Is it true?": {"Yes.": 0.0, "No.": 20.0},
-        "Is this picture clear?": {"Yes.": 1.0, "No.": 0.0},
     }[question][option]
 
 
@@ -80,25 +79,13 @@ def test_every_point_is_a_closed_question_of_its_own():
     (verdict,) = judge.judge([picture(expected=RED_STAR)])
     assert verdict.right == {"setting": True, "0.shape": True, "0.colour": False, "count": False}
     chances = [1.0, 0.52498, 0.0, 0.00012]
-    assert verdict.score == pytest.approx(10 * 0.73106 * sum(chances) / 4, abs=1e-3)
+    assert verdict.score == pytest.approx(10 * sum(chances) / 4, abs=1e-3)
     assert verdict.share == 0.5
     assert not verdict.all_right
     assert verdict.status == "ok"
     assert "0.shape 0.525" in verdict.analysis
     assert [type(segment) for segment in player.asked[0]] == [Image, Text]
-    assert sorted(size for size, _ in player.calls) == [1, 4]
-
-
-def test_nothing_is_right_in_a_picture_that_is_likelier_unclear():
-    def unclear(question: str, option: str) -> float:
-        return likes(question, option) if "clear" not in question else 3.0 * (option == "No.")
-
-    (verdict,) = SelfJudge(Scripted(likes=unclear)).judge([picture(expected=RED_STAR)])
-    assert verdict.status == "unreadable"
-    assert set(verdict.right) == set(RED_STAR.points())
-    assert not any(verdict.right.values())
-    assert verdict.score == pytest.approx(10 * 0.04743 * (1.0 + 0.52498 + 0.00012) / 4, abs=1e-3)
-    assert "clear 0.047" in verdict.analysis
+    assert sorted(size for size, _ in player.calls) == [1, 3]
 
 
 def test_pictures_are_judged_each_on_its_own():

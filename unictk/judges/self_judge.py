@@ -22,7 +22,7 @@ from unictk.judges.closed import DIGITS, probabilities
 from unictk.judges.rubrics import QUESTION, fill
 from unictk.judges.scores import read_analysis, read_score
 from unictk.samples import Image, Request, Sample, Sampling, Text
-from unictk.sprites.grammar.claims import CLEAR_POINT, CLOSED, Claim, claims, clear
+from unictk.sprites.grammar.claims import CLOSED, Claim, claims
 
 AGAIN = 0.3
 """Temperature of the one more try where a reply holds no score."""
@@ -41,10 +41,9 @@ SAID = ("No.", "Partly.", "Yes.")
 class SelfJudge:
     """Judges with the backbone it is given. Every item is asked on its own, and nothing is remembered.
 
-    ``points``: whether the picture is clear, and one closed question for each thing that the prompt asks. A
-    point is right if the right answer is the likeliest; the score is ten times the mean probability of the
-    right answers, times that of a clear picture. What is likelier unclear is ``unreadable`` and has nothing
-    right. A prompt whose points are not known is one point: does the picture show it?
+    ``points``: one closed question for each thing that the prompt asks. A point is right if the right answer
+    is the likeliest; the score is ten times the mean probability of the right answers. A prompt whose points
+    are not known is one point: does the picture show it?
 
     ``score``: the rubric and the prompt, then the picture; the reply gives reasons, then a score from 0 to 10
     in JSON. A reply without a score is asked for once more with a little temperature; if that holds none
@@ -146,18 +145,17 @@ def _alone(backbone: Backbone) -> Iterator[None]:
 
 def _points(request: JudgeRequest) -> list[Claim]:
     if request.expected is not None and request.expected.points():
-        return [clear("evaluation"), *claims(request.expected, "evaluation")]
+        return claims(request.expected, "evaluation")
     before = f"{request.about}\n" if request.about else ""
     question = f"{before}Does the picture show this: {request.prompt}"
     return [Claim(WHOLE, question, CLOSED, CLOSED[0])]
 
 
 def _verdict(points: dict[str, tuple[bool, float]]) -> Verdict:
-    told = ", ".join(f"{name} {chance:.3f}" for name, (_, chance) in points.items())
-    readable, sound = points.pop(CLEAR_POINT, (True, 1.0))
     mean = sum(chance for _, chance in points.values()) / len(points)
-    right = {name: true and readable for name, (true, _) in points.items()}
-    return Verdict(round(BEST * sound * mean, DIGITS), right, told, "ok" if readable else "unreadable")
+    right = {name: true for name, (true, _) in points.items()}
+    told = ", ".join(f"{name} {chance:.3f}" for name, (_, chance) in points.items())
+    return Verdict(round(BEST * mean, DIGITS), right, told)
 
 
 def _read(reply: str) -> Verdict:

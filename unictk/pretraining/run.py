@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 KERNELS = 16384
 """Products oneDNN keeps compiled, each about 150 kB; its own 1,024 hold the lengths of some thirty steps.
 
-Lessons are as long as their words, so many products of a step have a shape of their own, and compiling them anew
-takes a good part of its time.
+Lessons are as long as their words, so many products of a step have a shape of their own, and compiling them
+anew takes a good part of its time.
 """
 
 

@@ -10,13 +10,9 @@ from unictk.sprites.grammar.descriptions import BETWEEN
 from unictk.sprites.grammar.phrases import NUMBERS, Phrasing, sentence
 from unictk.sprites.grammar.predicates import stated
 from unictk.sprites.grammar.questions import HOW_MANY, TRUE, yes
-from unictk.sprites.grammar.verdicts import CLEAR
 
 CLOSED = (yes(True), yes(False))
 """Answers to a claim."""
-
-CLEAR_POINT = "clear"
-"""The point of a picture that no prompt asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +23,6 @@ class Claim:
     question: str
     options: tuple[str, ...]
     right: str
-
-
-def clear(phrasing: Phrasing) -> Claim:
-    """Whether the picture shows anything clearly; asked before any of its points."""
-    return Claim(CLEAR_POINT, CLEAR.of(phrasing)[0], CLOSED, yes(True))
 
 
 def claims(asked: Asked, phrasing: Phrasing) -> list[Claim]:
