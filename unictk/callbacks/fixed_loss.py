@@ -7,47 +7,29 @@ from typing import Annotated, Any, cast
 import lightning.pytorch as pl
 import torch
 from annotated_types import Ge
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from unictk.callbacks.before_after import BeforeAndAfter
 from unictk.callbacks.evaluating import evaluating
-from unictk.callbacks.loggers import log_scores
 from unictk.callbacks.stage import stage_of
 from unictk.datamodules.mixture import Mixture, Share
 from unictk.modules.concept_stage import ConceptStage
 
 
-class FixedLoss(Callback):
+class FixedLoss(BeforeAndAfter):
     """Logs ``<stage>/loss``, ``text_loss`` and ``image_loss``, with ``/base`` before the first step.
 
     The loss of a training step depends on which cells its draws mask, far more than on what was learnt.
     Here ``passes`` epochs that are never trained on are planned once, so before and after differ by the
-    rows alone. A resumed stage keeps the numbers of its start.
+    rows alone.
     """
 
     def __init__(self, passes: Annotated[int, Ge(1)] = 1) -> None:
+        super().__init__()
         self.passes = passes
-        self.base: dict[str, float] = {}
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure before the first step."""
-        if not self.base:
-            self.base = self._measure(trainer, pl_module)
-        self._tell(trainer, {f"{name}/base": value for name, value in self.base.items()})
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure what the stage has made."""
-        self._tell(trainer, self._measure(trainer, pl_module))
-
-    def state_dict(self) -> dict[str, Any]:
-        """The losses of before, for a resumed stage."""
-        return {"base": self.base}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the losses of before from a checkpoint."""
-        self.base = dict(state_dict["base"])
-
-    def _measure(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
+    def measure(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
+        """Mean losses; the sums are those of all processes."""
         stage = cast(ConceptStage, pl_module)
         mixture = cast(Mixture, cast(Any, trainer).datamodule)
         share = Share(trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches)
@@ -74,8 +56,3 @@ class FixedLoss(Callback):
         text, image = loss.text_sum.float(), loss.image_sum.float()
         counts = text.new_tensor([loss.text_count, loss.image_count])
         return torch.stack([text, counts[0], image, counts[1]])
-
-    @staticmethod
-    def _tell(trainer: pl.Trainer, values: dict[str, float]) -> None:
-        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
-        log_scores(trainer.loggers, values, trainer.global_step)

@@ -7,48 +7,30 @@ from typing import Annotated, Any, cast
 import lightning.pytorch as pl
 import torch
 from annotated_types import Ge
-from lightning.pytorch.callbacks import Callback
 
+from unictk.callbacks.before_after import BeforeAndAfter
 from unictk.callbacks.evaluating import evaluating
-from unictk.callbacks.loggers import log_scores
 from unictk.datamodules.instructions.stream import Instructions
 from unictk.datamodules.mixture import Share
 from unictk.modules.unitoken import InstructionStage
 
 
-class HeldLoss(Callback):
+class HeldLoss(BeforeAndAfter):
     """Logs ``<stage>/text_loss`` and ``image_loss``, with ``/base`` before the first step.
 
     The batches are the first of an epoch that is never trained on: other draws and another order of the
-    same records. A resumed stage keeps the numbers of its start.
+    same records.
 
     Args:
         batches: how many, of every process.
     """
 
     def __init__(self, batches: Annotated[int, Ge(1)] = 8) -> None:
+        super().__init__()
         self.batches = batches
-        self.base: dict[str, float] = {}
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure before the first step."""
-        if not self.base:
-            self.base = self._measure(trainer, pl_module)
-        self._tell(trainer, {f"{name}/base": value for name, value in self.base.items()})
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure what the stage has made."""
-        self._tell(trainer, self._measure(trainer, pl_module))
-
-    def state_dict(self) -> dict[str, Any]:
-        """The losses of before, for a resumed stage."""
-        return {"base": self.base}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the losses of before from a checkpoint."""
-        self.base = dict(state_dict["base"])
-
-    def _measure(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
+    def measure(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
+        """Mean losses; the sums are those of all processes."""
         stage = cast(InstructionStage, pl_module)
         plan = cast(Instructions, cast(Any, trainer).datamodule).plan(
             Share(trainer.global_rank, trainer.world_size)
@@ -70,8 +52,3 @@ class HeldLoss(Callback):
         text, words, image, codes = trainer.strategy.reduce(sums, reduce_op="sum").tolist()
         means = (("text_loss", text, words), ("image_loss", image, codes))
         return {f"{stage.stage_name}/{name}": total / count for name, total, count in means if count}
-
-    @staticmethod
-    def _tell(trainer: pl.Trainer, values: dict[str, float]) -> None:
-        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
-        log_scores(trainer.loggers, values, trainer.global_step)
