@@ -5,27 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command_line import QUICK, only_run, read, run
-
-SELFPLAY = (
-    "experiment=unicorn",
-    "trainer=cpu",
-    "logger=none",
-    "sampling.order=confidence",
-    "sampling.guidance_schedule=constant",
-    "selfplay.proposer=grammar",
-    "selfplay.only=[single,counting]",
-    "selfplay.prompts=2",
-    "selfplay.rollouts=4",
-    "selfplay.batch_size=8",
-    "selfplay.audit=0",
-    "selfplay.selection.threshold=0",
-    "benchmark.one=2",
-    "benchmark.two=1",
-    "benchmark.questions=0",
-    "stages.learn.batch_size=4",
-    "trainer.max_epochs=1",
-)
+from command_line import QUICK, SELFPLAY, only_run, read, run
 
 
 @pytest.mark.slow

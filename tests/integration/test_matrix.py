@@ -5,28 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command_line import QUICK, only_run, read, run
+from command_line import QUICK, SELFPLAY, only_run, read, run
 
 BACKBONES = ("showo_tiny", "unitoken_tiny", "janus_tiny", "bagel_tiny")
 SAMPLING = {"bagel_tiny": "bagel", "janus_tiny": "janus"}
-
-SELFPLAY = (
-    "experiment=unicorn",
-    "trainer=cpu",
-    "logger=none",
-    "selfplay.proposer=grammar",  # what random weights write is no prompt
-    "selfplay.only=[single,counting]",
-    "selfplay.prompts=2",
-    "selfplay.rollouts=4",
-    "selfplay.batch_size=8",
-    "selfplay.audit=0",
-    "selfplay.selection.threshold=0",
-    "benchmark.one=2",
-    "benchmark.two=1",
-    "benchmark.questions=0",
-    "stages.learn.batch_size=4",
-    "trainer.max_epochs=1",
-)
 
 
 def finished(output: Path) -> dict[str, object]:
@@ -59,8 +41,6 @@ def test_unicorn(backbone: str, tmp_path: Path) -> None:
     run(
         *SELFPLAY,
         f"backbone={backbone}",
-        "sampling.order=confidence",
-        "sampling.guidance_schedule=constant",
         f"paths.output={tmp_path}",
     )
     stages = finished(tmp_path)

@@ -256,16 +256,20 @@ def pictures() -> tuple[list[JudgeRequest], list[JudgeRequest]]:
     return right, wrong
 
 
-@pytest.mark.parametrize("mode", ["points", "score"])
+# What its one verdict says it sees leans to what was asked: it tells 22 of 24, by five points in the mean.
+LENIENT = pytest.mark.xfail(reason="one verdict of the bundled weights is too lenient", strict=True)
+
+
+@pytest.mark.parametrize("mode", ["points", pytest.param("score", marks=LENIENT)])
 def test_the_small_model_tells_right_pictures_from_wrong_ones(small, pictures, mode):
     question = "Judge what the picture shows, then give a score from 0 to 10. Prompt: {prompt}"
     judge = SelfJudge(small, mode, question, max_new_tokens=256)
     right, wrong = (judge.judge(each) for each in pictures)
     assert all(one.status == "ok" for one in (*right, *wrong))
     gaps = [good.score - bad.score for good, bad in zip(right, wrong, strict=True)]
-    told, mean = sum(gap > 0 for gap in gaps), sum(gaps) / len(gaps)
-    # One verdict on everything is the weaker way to ask: what it says it sees leans to what was asked.
-    assert (told, mean) >= (24, 7) if mode == "points" else told >= 22 and mean > 5
+    told = sum(gap > 0 for gap in gaps)
+    assert told >= (24 if mode == "points" else 23), "one verdict on everything is the weaker way to ask"
+    assert sum(gaps) / len(gaps) > 7
 
 
 def test_the_small_model_judges_alike_alone_together_and_with_concepts(small, pictures):
