@@ -34,7 +34,7 @@ SKETCHED = 4
 SHOWN = 0.4
 """Share of inpaintings that show some cells of the characters."""
 
-CAPTIONS = 0.4
+CAPTIONS = 0.5
 """Share of drawings whose prompt is the caption: where every word has its place, colours are found first."""
 
 

@@ -27,6 +27,9 @@ TRAINING: Phrasing = "training"
 PLANS = 2
 """Prompts in a lesson of planning."""
 
+REFUSING = 0.25
+"""Share of planned prompts that say what must not be; of all prompts these are a ninth."""
+
 REWRITTEN = 4
 """Prompts about one stranger in a lesson of rewriting."""
 
@@ -100,15 +103,22 @@ def _known(slot: int, seated: Sequence[int]) -> tuple[str, Identity, int | None]
 def planning(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
     """Prompts, and the whole of a picture that fulfils each, in the words of the complete caption.
 
-    Some are about a known character or about a stranger who is defined first.
+    What a prompt refuses and what it leaves open are the hard part: its words must not simply be taken over.
     """
     asked = []
+    for _ in range(PLANS):
+        scene = any_of(chance, album, 0.5).scene
+        refuses = chance.random() < REFUSING
+        text, _ = prompt(chance, scene, "negation" if refuses else detail(chance, scene), TRAINING)
+        asked.append(QA(prompts.planning(text), canonical(scene), "plan"))
+    return answered(chance, [], asked)
+
+
+def planning_known(chance: random.Random, album: Album, seated: tuple[int, ...]) -> Sample:
+    """The same of prompts about a known character, or about a stranger who is defined first."""
+    asked = []
     for slot in chance.sample(range(len(seated)), PLANS):
-        draw = chance.random()
-        if draw < 0.4:
-            coded = any_of(chance, album, 0.5)
-            told, (text, _) = "", prompt(chance, coded.scene, detail(chance, coded.scene), TRAINING)
-        elif draw < 0.8:
+        if chance.random() < 2 / 3:
             told, name, who = f"{defined(chance, slot)}\n", f"<c{slot}>", seated[slot]
             if chance.random() < 0.5:
                 coded = chance.choice(album.known[who])
