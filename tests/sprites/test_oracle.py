@@ -95,6 +95,7 @@ def test_noisy_scenes_are_read_back(count: int) -> None:
         reading = read(planes(scene, 0.05, number))
         assert told(reading.scene) == told(scene)
         assert 0.04 < reading.residual < 0.06
+        assert reading.readable
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -184,6 +185,20 @@ def test_a_right_background_does_not_hide_a_wrong_character() -> None:
     whole = np.sqrt(((pixels - canvas(reading.scene)) ** 2).mean()) / 255
     assert whole < UNREADABLE < reading.residual
     assert not reading.readable
+
+
+def test_many_cells_a_little_off_are_no_scene_though_the_whole_is_near() -> None:
+    scene = Scene("meadow", (RED, BLUE))
+    pixels = planes(scene)
+    side, chance = SIDE // 4, np.random.default_rng(0)
+    moved = np.zeros((side, side))
+    moved.flat[chance.permutation(side * side)[: side * side // 2]] = 0.03
+    off = (pixels - np.kron(moved, np.ones((4, 4)))).clip(0, 1).astype(np.float32)
+    reading = read(off)
+    assert reading.residual < UNREADABLE
+    assert not reading.readable
+    few = np.where(np.arange(side) < side // 4, 0.03, 0.0)  # the same error in a quarter of the cells
+    assert read((pixels - np.kron(few, np.ones((SIDE, 4)))).clip(0, 1).astype(np.float32)).readable
 
 
 # --- the tables -------------------------------------------------------------------------------------------
