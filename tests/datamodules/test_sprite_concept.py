@@ -17,6 +17,7 @@ from unictk.datamodules.sprite import TRUTH, concept_files, sprite_concept
 from unictk.errors import UserError
 from unictk.metrics.answers import exact_match
 from unictk.sprites import story
+from unictk.sprites.grammar.parse import parse_scene
 from unictk.sprites.render import render
 from unictk.sprites.scenes import IDENTITY, Character, Identity, Scene
 from unictk.sprites.settings import SIDE
@@ -158,13 +159,41 @@ def test_nobody_is_taught_and_examined_on_the_same_negative(data):
     assert not held & taught
 
 
+def at_length(turns) -> list:
+    return [turn for turn in turns if turn.question.endswith("Compare first.")]
+
+
 def test_recognition_has_one_answer_a_side(data):
-    said = {(turn.kind, turn.answer) for turn in data.turns if turn.kind in ("positive", "random", "hard")}
+    turns = [turn for turn in data.turns if turn not in at_length(data.turns)]
+    said = {(turn.kind, turn.answer) for turn in turns if turn.kind in ("positive", "random", "hard")}
     assert said == {("positive", "Yes."), ("random", "No."), ("hard", "No.")}
     asked = defaultdict(set)
-    for turn in data.turns:
+    for turn in turns:
         asked[turn.kind].add(turn.question)
     assert asked["positive"] == asked["random"] == asked["hard"]
+
+
+def test_comparisons_say_who_it_is_and_what_is_seen(data, truth):
+    compared = at_length(data.turns)
+    assert {turn.kind for turn in compared} == {"vqa", "hard"}
+    assert len([turn for turn in compared if turn.kind == "vqa"]) == len(data.photos) == 10
+    mine = list(truth["identity"].values())
+    for turn in compared:
+        (shown,) = truth["pictures"][data.picture_key(turn.image)]["characters"]
+        values = re.findall(r"(\w+): (\w+), (\w+), (same|other)\.", turn.answer)
+        assert [one for _, one, _, _ in values] == mine
+        assert [two for _, _, two, _ in values] == list(shown.values())[: len(mine)]
+        assert all((one == two) == (verdict == "same") for _, one, two, verdict in values)
+        assert turn.answer.endswith("Yes." if turn.kind == "vqa" else "No.")
+
+
+def test_descriptions_tell_the_photos_whole(data, truth):
+    told = [turn for turn in data.turns if turn.question.startswith("Describe the picture")]
+    assert len(told) == 10
+    photos = {data.picture_key(photo) for photo in data.photos}
+    scenes = [scene for path, scene in truth["pictures"].items() if path in photos]
+    assert [parse_scene(turn.answer) for turn in told] == [scene_of(scene) for scene in scenes]
+    assert all("<sprite" in turn.question for turn in told)
 
 
 def test_evaluation_asks_in_words_that_are_never_trained(data):
@@ -225,7 +254,7 @@ def test_vqa_does_not_depend_on_who_is_in_the_picture(seed):
 def test_every_photo_question_of_training_is_true(data, truth):
     """An answer is a value of the scene, and never one of the facts that photos do not show."""
     facts = truth["facts"]
-    for turn in (turn for turn in data.turns if turn.kind == "vqa"):
+    for turn in (turn for turn in data.turns if turn.kind == "vqa" and turn not in at_length(data.turns)):
         scene = truth["pictures"][data.picture_key(turn.image)]
         shown = {scene["setting"], *scene["characters"][0].values(), "nothing"}
         assert turn.answer.lower().strip(".") in shown
@@ -238,7 +267,7 @@ def test_text_questions_ask_for_the_facts(data):
     asked = [(item.question, item.reference) for item in data.items if item.metric == "text_qa"]
     assert {answer.lower().strip(".") for _, answer in asked} == set(asdict(facts).values())
     taught = [turn for turn in data.turns if turn.kind == "text_only"]
-    assert len(taught) == 15
+    assert len(taught) == 25
     for _, answer in asked:
         assert any(turn.answer == answer for turn in taught)
 

@@ -21,7 +21,7 @@ from annotated_types import Ge, Interval
 from PIL import Image
 
 from unictk.errors import UserError
-from unictk.sprites import story
+from unictk.sprites import at_length, story
 from unictk.sprites.album import ConceptAlbum, concept_album
 from unictk.sprites.render import render
 from unictk.sprites.scenes import Scene
@@ -123,12 +123,16 @@ def _taught(seed: int, album: ConceptAlbum) -> dict[str, object]:
     name, identity, facts = f"<{name_of(seed)}>", concept_identity(seed), concept_facts(seed)
     known, held_out = (story.fact_sentences(name, facts, side) for side in ("training", "evaluation"))
     looks = story.about_looks(name, identity)
-    talks: dict[str, object] = {}
+    talks: dict[str, list[dict[str, str]]] = {}
     for turn, (file, scene) in enumerate(zip(_numbered(album.photos), album.photos, strict=True)):
         # Two questions about looks a photo, by turns: each is asked of several photos.
         mine = [looks[(2 * turn + i) % len(looks)] for i in range(2)]
         talks[file] = _pairs(story.about_picture(name, scene, "training", turn) + mine)
-    talks["text_only"] = _pairs(story.telling(name, facts) + story.about_facts(name, facts, "training"))
+    for folder, scenes in (("", album.photos), ("negative_example/", album.look_alikes)):
+        for number, said in enumerate(at_length.comparisons(name, identity, scenes)):
+            talks.setdefault(f"{folder}{number}.png", []).extend(_pairs([said]))
+    told = story.telling(name, facts) + story.about_facts(name, facts, "training")
+    talks["text_only"] = _pairs(told + at_length.descriptions(name, album.photos))
     asked = story.recognition(name, here=False)
     strangers = {f: _pairs([asked[i % len(asked)]]) for i, f in enumerate(_numbered(album.strangers))}
     return {

@@ -59,7 +59,7 @@ def _own(files: ConceptFiles) -> list[Row]:
     rows += [("positive", a) for a in about.get("positive") or _cycled(files.photos, positive)]
     rows += [("random", a) for a in about.get("random") or _cycled(files.random_images, negative)]
     rows += [("hard", a) for a in _cycled(files.hard_negatives, negative)]
-    rows += [_conversation(a) for a in about.get("conversations", ())]
+    rows += [(_spoken_of(files, a), a) for a in about.get("conversations", ())]
     return rows
 
 
@@ -84,8 +84,11 @@ def _cycled(pictures: Sequence[Path], pairs: Pairs) -> list[Asked]:
     return [Asked(path, *pairs[i % len(pairs)]) for i, path in enumerate(pictures)]
 
 
-def _conversation(asked: Asked) -> Row:
-    return ("text_only" if asked.picture is None else "vqa"), asked
+def _spoken_of(files: ConceptFiles, asked: Asked) -> Kind:
+    """A conversation may be about a picture of somebody else: held out like any other negative."""
+    if asked.picture is None:
+        return "text_only"
+    return "hard" if files.folder.hard_negatives in asked.picture.parents else "vqa"
 
 
 def _generated(files: ConceptFiles) -> list[Row]:
