@@ -31,6 +31,7 @@ def selfplay_of_the_task(plain: Mapping[str, Any]) -> None:
     _judge(plain, rules)
     _examiner(plain, rules)
     _prompts(rules)
+    _compared(rules)
 
 
 def _stages(stages: Mapping[str, Any]) -> None:
@@ -96,3 +97,28 @@ def _prompts(rules: Mapping[str, Any]) -> None:
         numbers = [value for key, value in quotas.items() if key != "_target_"]
         if numbers and all(value == 0 for value in numbers):
             raise UserError("selfplay.quotas: all are 0, so nothing would be learnt; expected one above 0")
+
+
+def _compared(rules: Mapping[str, Any]) -> None:
+    """What runs share, who chooses and what is learnt instead go together."""
+    if rules.get("records") and rules.get("rounds") not in (None, 1):
+        raise UserError(
+            f"selfplay.rounds: {rules['rounds']} with selfplay.records: from the second round on every run "
+            "draws with a model of its own; nearest: selfplay.records=null"
+        )
+    if rules.get("selector") == "examiner":
+        examiner = target_of(rules, "examiner")
+        if not examiner:
+            raise UserError(
+                "selfplay.selector: examiner, but there is none; nearest: judge@selfplay.examiner=oracle"
+            )
+        if examiner == ORACLE and rules.get("allow_oracle") is not True:
+            raise UserError(
+                "selfplay.selector: examiner is OracleJudge, which knows what no model can; "
+                "nearest: selfplay.allow_oracle=true"
+            )
+    if rules.get("control") is not None and rules.get("categories") != SPRITES:
+        raise UserError(
+            f"selfplay.control: {rules['control']} is of the sprites world, and selfplay.categories is "
+            f"{rules.get('categories')!r}; nearest: selfplay.control=null"
+        )

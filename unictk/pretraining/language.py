@@ -69,11 +69,11 @@ class LanguagePart:
 
     def __init__(
         self,
-        steps: Annotated[int, Ge(1)] = 3700,
+        steps: Annotated[int, Ge(1)] = 3400,
         opening: Annotated[float, Ge(0)] = 1.0,
         slots: Annotated[int, Ge(2)] = 6,
         kept: Annotated[int, Ge(1)] = 20,
-        late: Annotated[int, Ge(0)] = 1700,
+        late: Annotated[int, Ge(0)] = 1200,
         late_schedule: Schedule = "pow2",
         pictures: Sizes | None = None,
         lr: Annotated[float, Gt(0)] = 3e-3,

@@ -55,7 +55,7 @@ def shown_rounds(run_folder: Path) -> list[ShownRound]:
     Raises:
         DataError: records or a picture are damaged.
     """
-    stores = Stores(run_folder)
+    stores = Stores.of_run(run_folder)
     names = stores.rollouts.names()
     judged = set(stores.judgements.names())
     numbers = sorted({int(name.partition("-")[0]) for name in names})

@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 
 from unictk.benchmarks.sprites.totals import spearman
-from unictk.judges.base import BEST, Judge, JudgeRequest
+from unictk.judges.base import BEST, Judge
 from unictk.selfplay.groups import Group
-from unictk.selfplay.judges import codes_of, pixels_of
 from unictk.selfplay.selection import select
+from unictk.selfplay.selectors import shares_of
 from unictk.selfplay.wording import Wording
 
 
@@ -31,7 +31,7 @@ def audit(
     agreed: list[float] = []
     judged = (group for group in groups if select(group.candidates).best is not None)
     for group in islice(judged, prompts):
-        true = _shares(group, examiner, wording, root)
+        true = shares_of(group, examiner, wording, root)
         scored = {one.rollout: one for one in group.candidates if one.score is not None}
         found = {number: share for number, share in true.items() if number in scored}
         if not found:
@@ -47,18 +47,6 @@ def audit(
     return {name: sum(values) / len(values) for name, values in means.items() if values} | {
         "audit/n": float(len(best))
     }
-
-
-def _shares(group: Group, examiner: Judge, wording: Wording, root: Path) -> dict[int, float]:
-    points = wording.points(group.prompt)
-    asked = points.asked if points else None
-    requests = [
-        JudgeRequest(row.prompt, pixels_of(row, root), row.category, asked, codes=codes_of(row))
-        for row in group.rollouts
-    ]
-    verdicts = examiner.judge(requests)
-    pairs = zip(group.rollouts, verdicts, strict=True)
-    return {row.rollout: said.share for row, said in pairs if said.score is not None}
 
 
 def _place(score: float | None, expected: float | None) -> float:

@@ -27,12 +27,14 @@ from unictk.datamodules.selfplay import Work, fitting, lesson_flows
 from unictk.errors import UserError
 from unictk.modules.unicorn import DrawingAndJudging, Proposing, SelfTraining
 from unictk.selfplay.audit import audit
+from unictk.selfplay.controls import control_flows
 from unictk.selfplay.groups import read_groups
 from unictk.selfplay.measuring import BEFORE, measure, suffix_of, tell_change
 from unictk.selfplay.players import Players
 from unictk.selfplay.progress import JudgedTally, ProposalTally, print_round
 from unictk.selfplay.proposer import streams
 from unictk.selfplay.rollouts import accepted, mine
+from unictk.selfplay.selectors import by_examiner, by_lot
 from unictk.selfplay.similarity import normal_form
 from unictk.selfplay.stores import Stores
 from unictk.selfplay.summary import round_metrics, summary
@@ -54,9 +56,10 @@ class Play:
         self.cfg, self.folder, self.seed = cfg, folder, int(cfg.seed)
         self.benchmark = None if cfg.benchmark is None else model_benchmark(cfg)
         self.backbone: Backbone = instantiate(cfg.backbone)
-        self.players = Players(cfg, self.backbone, folder.path)
+        records = cfg.selfplay.get("records")
+        self.stores = Stores(folder.path, Path(records) if records else None)
+        self.players = Players(cfg, self.backbone, self.stores.root)
         self.rules = self.players.rules
-        self.stores = Stores(folder.path)
         self.first = process_rank() == 0
         self.model_round = -1
         self.trainer: Trainer | None = None
@@ -68,7 +71,7 @@ class Play:
         who = {"selfplay/proposer": self.rules.proposer, "selfplay/judge": self.players.judge.name}
         self.folder.write_metrics(who)
         if self.first:
-            self.stores.clean()
+            self.stores.begin()
         self.measure("base", -1, BEFORE)
 
     def round(self, number: int) -> None:
@@ -126,7 +129,7 @@ class Play:
         reconstruct(
             *(stores.rollouts, stores.judgements, stores.lessons, players.categories, players.wording),
             *(rules.selection, self.seed, number, rules.quotas, self.held_out),
-            selected_by=players.judge.name,
+            **self.chooser(),
         )
         groups = partial(read_groups, stores.rollouts, stores.judgements, number)
         limits = rules.selection.threshold, rules.selection.least_valid
@@ -135,8 +138,25 @@ class Play:
         found = round_metrics(lines)
         if rules.audit:
             self.folder.write_metrics({"selfplay/audit_judge": players.examiner.name})
-            found |= audit(groups(), players.examiner, players.wording, self.folder.path, rules.audit)
+            found |= audit(groups(), players.examiner, players.wording, stores.root, rules.audit)
         self.folder.write_metrics(self.named(found, number))
+
+    def chooser(self) -> dict[str, Any]:
+        """Who chooses among the drawings, and the name that the records give it."""
+        rules, players = self.rules, self.players
+        if rules.selector == "judge":
+            return {"selected_by": players.judge.name}
+        if rules.selector == "random":
+            lot = partial(by_lot, rules=rules.selection, seed=self.seed)
+            return {"selector": lot, "selected_by": rules.selector}
+        knows = partial(
+            by_examiner,
+            rules=rules.selection,
+            examiner=players.examiner,
+            wording=players.wording,
+            root=self.stores.root,
+        )
+        return {"selector": knows, "selected_by": players.examiner.name}
 
     def learn(self, number: int) -> None:
         """Fine-tune on the lessons; the first process writes the weights, and every one reads them."""
@@ -174,7 +194,7 @@ class Play:
         Raises:
             UserError: there are none.
         """
-        root, layout = self.folder.path, self.backbone.layout
+        root, layout = self.stores.root, self.backbone.layout
         lessons, refused = fitting(self.stores.lessons.of_round(number), root, layout)
         for kind, (count, reason) in refused.items() if self.first else ():
             print(f"{kind}: {count} lessons are left out, this backbone cannot be taught them: {reason}")
@@ -183,7 +203,11 @@ class Play:
                 f"selfplay: round {number} left nothing to learn; it depends on selfplay.prompts, "
                 "selfplay.selection.threshold and selfplay.quotas"
             )
-        flows = lesson_flows(lessons, root, batch_size)
+        if self.rules.control is None:
+            flows = lesson_flows(lessons, root, batch_size)
+        else:
+            count = sum(map(len, lessons.values()))
+            flows = control_flows(self.rules.control, self.backbone, count, batch_size, self.seed)
         return instantiate(self.cfg.datamodule)(layout=layout, flows=flows, seed=self.seed, stage=name)
 
     def measure(self, phase: str, number: int, suffix: str) -> None:

@@ -49,12 +49,14 @@ class Candidate:
 class Selection:
     """What becomes of a group. ``best`` is also told of rejected groups, if anything has a score.
 
-    ``ranked`` are all candidates with a score, best first; ``loser`` is None where there is none.
+    ``ranked`` are all candidates with a score, best first; ``loser`` is None where there is none. ``gap`` is
+    how far it is behind the winner: their scores' difference, 0 without a loser.
     """
 
     reason: Reason
     ranked: tuple[Candidate, ...]
     loser: Candidate | None
+    gap: float = 0.0
 
     @property
     def kept(self) -> bool:
@@ -65,13 +67,6 @@ class Selection:
     def best(self) -> Candidate | None:
         """The winner, or None where nothing has a score."""
         return self.ranked[0] if self.ranked else None
-
-    @property
-    def gap(self) -> float:
-        """The winner's score minus the loser's; 0 without a loser."""
-        if self.loser is None:
-            return 0.0
-        return (self.ranked[0].score or 0.0) - (self.loser.score or 0.0)
 
 
 def select(
@@ -91,7 +86,8 @@ def select(
         and (not one.image_sha256 or one.image_sha256 != ranked[0].image_sha256)
     ]
     loser = min(worse, key=lambda one: (_score(one), _expected(one, math.inf), one.rollout), default=None)
-    return Selection("kept" if _score(ranked[0]) >= threshold else "below_threshold", ranked, loser)
+    gap = 0.0 if loser is None else _score(ranked[0]) - _score(loser)
+    return Selection("kept" if _score(ranked[0]) >= threshold else "below_threshold", ranked, loser, gap)
 
 
 def expected_score(log_probabilities: Tensor) -> list[float]:

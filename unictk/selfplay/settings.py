@@ -18,6 +18,8 @@ from unictk.selfplay.sprites_wording import SpritesWording
 from unictk.selfplay.wording import Wording
 
 Count = Annotated[int, Ge(1)]
+Choice = Literal["judge", "random", "examiner"]
+Control = Literal["scenes", "pretraining"]
 Turns = Annotated[list[Annotated[float, Ge(0)]], MinLen(1)]
 
 
@@ -41,6 +43,10 @@ class SelfPlay:
         batch_size: pictures that are drawn and judged together: whole prompts, so at least ``rollouts``.
         questions: proposals asked for in one call.
         proposal_tokens: of a proposal.
+        selector: who chooses among the drawings: the judge's scores, a lot, or the examiner
+            (:mod:`unictk.selfplay.selectors`).
+        control: learn as many samples of something else, to compare (:mod:`unictk.selfplay.controls`).
+        records: a folder in which runs share what is proposed, drawn and judged; None: each its own.
         audit: prompts whose pictures the examiner looks at when they are chosen: it measures the choice.
         proposing: counts of the proposer.
         selection: what is kept and chosen.
@@ -62,6 +68,9 @@ class SelfPlay:
     batch_size: Count = 64
     questions: Count = 64
     proposal_tokens: Count = 256
+    selector: Choice = "judge"
+    control: Control | None = None
+    records: str | None = None
     audit: Annotated[int, Ge(0)] = 0
     proposing: ProposerRules = field(default_factory=ProposerRules)
     selection: ReconstructionRules = field(default_factory=ReconstructionRules)
