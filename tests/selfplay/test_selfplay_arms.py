@@ -14,13 +14,15 @@ from selfplay_groups import group
 from selfplay_requests import COUNTS, claimed, request, small_showo
 
 from unictk import tasks
+from unictk.backbones.showo.backbone import Showo
 from unictk.judges.base import JudgeRequest, Verdict
 from unictk.report.selfplay import shown_rounds
-from unictk.samples import Image, Text
+from unictk.samples import GeneratedImage, Image, Request, Text
 from unictk.selfplay import shards as shards_module
 from unictk.selfplay.choosing import ReconstructionRules, choose
 from unictk.selfplay.controls import control_flows
 from unictk.selfplay.paper_wording import PaperWording
+from unictk.selfplay.play import Play
 from unictk.selfplay.quotas import Quotas
 from unictk.selfplay.selection import select
 from unictk.selfplay.selectors import by_examiner, by_lot
@@ -152,3 +154,33 @@ def test_another_control_has_as_many_steps(tmp_path: Path) -> None:
     start, end = small_showo(), small_showo(str(tmp_path / "scenes" / "weights" / "showo"))
     pairs = zip(start.parameters(), end.parameters(), strict=True)
     assert any(not torch.equal(one, other) for one, other in pairs)
+
+
+def test_a_planned_rollout_is_drawn_from_words_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[Request] = []
+    drawn: list[str] = []
+    write, draw = Showo.generate_text, Showo.generate_images
+
+    def written(self: Showo, requests: list[Request]) -> list[str]:
+        asked = [one for one in requests if one.key.endswith("/plan")]
+        said.extend(asked)
+        return [f"A red star {one.seed % 97}." for one in asked] if asked else write(self, requests)
+
+    def pictured(self: Showo, requests: list[Request]) -> list[GeneratedImage]:
+        drawn.extend(one.segments[0].text for one in requests if isinstance(one.segments[0], Text))
+        return draw(self, requests)
+
+    monkeypatch.setattr(Showo, "generate_text", written)
+    monkeypatch.setattr(Showo, "generate_images", pictured)
+    made = Play(request(benchmark=None, selfplay__audit=0, selfplay__planned=True), claimed(tmp_path / "run"))
+    made.propose(0)
+    made.draw(0)
+    rows = list(Stores(tmp_path / "run").rollouts)
+    assert [row.plan for row in rows] == drawn
+    assert len(set(drawn)) > len({row.prompt for row in rows}), "each rollout has words of its own"
+    assert {one.sampling.text_temperature for one in said} == {0.7}
+    lessons = [row for row in Stores(tmp_path / "run").lessons if row.kind == "generation"]
+    assert lessons
+    assert all(row.segments[0].text == row.prompt for row in lessons), "the prompt itself is learnt"

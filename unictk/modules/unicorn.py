@@ -7,7 +7,7 @@ more or fewer than another's, and all meet in the records.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, cast
 
 from annotated_types import Ge, Lt
@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from unictk.backbones.base import Backbone
+from unictk.concepts.rewriting import Wanted, rewritten
 from unictk.modules.normaliser import mean_over_window
 from unictk.samples import Batch
 from unictk.selfplay.judges import RolloutJudge
@@ -25,6 +26,7 @@ from unictk.selfplay.proposer import propose
 from unictk.selfplay.proposers import Proposer
 from unictk.selfplay.proposing import Ask, Stream
 from unictk.selfplay.rollouts import Batch as Rollouts
+from unictk.selfplay.rollouts import Rollout
 from unictk.selfplay.rows import JudgementRow
 from unictk.selfplay.shards import content_key
 from unictk.selfplay.stores import Stores
@@ -122,11 +124,24 @@ class DrawingAndJudging(LightningModule):
 
     def _draw(self, batch: Rollouts, content: str) -> None:
         started = time.monotonic()
-        drawn = self.backbone.generate_images([one.request() for one in batch.rollouts])
+        plans = self._plans(batch.rollouts)
+        drawn = self.backbone.generate_images(
+            [one.request(plan) for one, plan in zip(batch.rollouts, plans, strict=True)]
+        )
         seconds = (time.monotonic() - started) / len(drawn)
-        pairs = zip(batch.rollouts, drawn, strict=True)
-        rows = [keep(one, picture, self.stores.root, self.solver, seconds) for one, picture in pairs]
+        rows = [
+            keep(one, picture, self.stores.root, self.solver, seconds, plan)
+            for one, picture, plan in zip(batch.rollouts, drawn, plans, strict=True)
+        ]
         self.stores.rollouts.write(batch.name, rows, content)
+
+    def _plans(self, rollouts: Sequence[Rollout]) -> list[str]:
+        """What the model says of each picture before it draws it (``selfplay.planned``); empty: nothing."""
+        sampling = rollouts[0].sampling
+        if sampling.rewrite == "none":
+            return [""] * len(rollouts)
+        wanted = [Wanted(one.prompt.text, f"{one.sample_id}/plan", one.seed) for one in rollouts]
+        return rewritten(self.backbone, (), wanted, sampling, sampling.rewrite)
 
 
 class SelfTraining(LightningModule):

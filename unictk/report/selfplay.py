@@ -27,6 +27,7 @@ class ShownRollout:
     expected: float | None
     analysis: str
     uses: tuple[str, ...]
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def _shown(group: Group, uses: dict[str, list[str]], root: Path) -> ShownPrompt:
             expected=said.expected,
             analysis=said.analysis or said.raw_text,
             uses=tuple(uses.get(row.sample_id, ())),
+            plan=row.plan,
         )
         for row, said in zip(group.rollouts, group.judgements, strict=True)
     )

@@ -23,7 +23,9 @@ def picture_path(rollout: Rollout) -> str:
     return f"{FOLDER}/{prompt.round:02d}/{slug_of(prompt.category)}/{rollout.sample_id}.png"
 
 
-def keep(rollout: Rollout, drawn: GeneratedImage, root: Path, solver: str, seconds: float) -> RolloutRow:
+def keep(
+    rollout: Rollout, drawn: GeneratedImage, root: Path, solver: str, seconds: float, plan: str = ""
+) -> RolloutRow:
     """Write the picture and give its record. A killed process leaves the file whole or not there.
 
     Args:
@@ -32,6 +34,7 @@ def keep(rollout: Rollout, drawn: GeneratedImage, root: Path, solver: str, secon
         root: the run folder.
         solver: its name.
         seconds: that this picture took.
+        plan: what it was drawn from, if not the prompt itself.
     """
     path = picture_path(rollout)
     image = drawn.as_pil()
@@ -63,6 +66,7 @@ def keep(rollout: Rollout, drawn: GeneratedImage, root: Path, solver: str, secon
         codes_dtype=dtype,
         codes_shape=shape,
         seconds=seconds,
+        plan=plan,
     )
 
 

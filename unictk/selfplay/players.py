@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -60,6 +61,8 @@ class Players:
     def plan(self) -> RolloutPlan:
         """What the solver draws."""
         sampling, rules = instantiate(self.cfg.sampling), self.rules
+        if rules.planned:
+            sampling = replace(sampling, rewrite="plan", text_temperature=rules.plan_temperature)
         return RolloutPlan(sampling, rules.rollouts, rules.guidance or [sampling.guidance], rules.temperature)
 
     @cached_property

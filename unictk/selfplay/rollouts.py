@@ -46,9 +46,10 @@ class Rollout:
         """The key of the picture and of its judgement."""
         return f"{self.prompt.prompt_uid}-{self.number:02d}"
 
-    def request(self) -> Request:
-        """What the backbone is asked."""
-        return Request(Text(self.prompt.text), key=self.sample_id, seed=self.seed, sampling=self.sampling)
+    def request(self, text: str = "") -> Request:
+        """What the backbone is asked: the prompt, or ``text`` that the model has made of it."""
+        asked = Text(text or self.prompt.text)
+        return Request(asked, key=self.sample_id, seed=self.seed, sampling=self.sampling)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ class RatingRow:
 class RolloutRow:
     """One picture of a prompt. ``image`` is its file, relative to the run folder.
 
-    ``codes`` are the bytes of what the model itself drew (codes or latents): they re-train exactly.
+    ``codes`` are the bytes of what the model itself drew (codes or latents): they re-train exactly. ``plan``
+    is what it drew from, where it first put the prompt into words of its own; else empty.
     """
 
     sample_id: str
@@ -85,6 +86,7 @@ class RolloutRow:
     codes_dtype: str
     codes_shape: tuple[int, ...]
     seconds: float
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,9 @@ class SelfPlay:
         expected_scores: a judge that gives verdicts in words is also asked how likely each score is.
         guidance: of the rollouts of a prompt, by turns; None: that of ``sampling``.
         temperature: the same; the next one after each turn of ``guidance``.
+        planned: the solver first says what the whole picture shows, for every rollout anew, and draws from
+            that; what is learnt is to draw from the prompt itself.
+        plan_temperature: of these words; 0: all rollouts of a prompt have the same.
         batch_size: pictures that are drawn and judged together: whole prompts, so at least ``rollouts``.
         questions: proposals asked for in one call.
         proposal_tokens: of a proposal.
@@ -65,6 +68,8 @@ class SelfPlay:
     expected_scores: bool = False
     guidance: Turns | None = None
     temperature: Turns = field(default_factory=lambda: [1.0])
+    planned: bool = False
+    plan_temperature: Annotated[float, Ge(0)] = 0.7
     batch_size: Count = 64
     questions: Count = 64
     proposal_tokens: Count = 256
