@@ -44,3 +44,14 @@ def test_its_prompts_are_told_and_its_scores_named() -> None:
         backbone, OracleJudge(), Sampling(steps=1, guidance=0.0), 0, phase="base", done=result.items
     )
     assert again.metrics == result.metrics
+
+
+def test_several_pictures_of_a_prompt_have_seeds_of_their_own() -> None:
+    asking = Asking(make_showo(max_text=64), OracleJudge(), Sampling(steps=1), 0)
+    (once,) = SpritesDrawing(one=3, two=0, questions=0).subjects(asking)
+    (thrice,) = SpritesDrawing(one=3, two=0, questions=0, images=3).subjects(asking)
+    assert [item.key for item in thrice.items[:3]] == [item.key for item in once.items]
+    assert [item.question for item in thrice.items] == [item.question for item in once.items] * 3
+    assert len({asking.request(item).seed for item in thrice.items}) == 9
+    (many,) = SpritesDrawing(one=400, two=0, questions=0).subjects(asking)
+    assert len({item.item_id for item in many.items}) == 400

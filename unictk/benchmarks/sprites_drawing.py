@@ -11,7 +11,7 @@ from annotated_types import Ge
 
 from unictk.backbones.base import Backbone
 from unictk.benchmarks.base import Progress, Result, Save
-from unictk.benchmarks.sprites.drawing import ORACLE, drawing
+from unictk.benchmarks.sprites.drawing import ORACLE, as_prompted
 from unictk.benchmarks.sprites.items import NAME, Asking, Scale
 from unictk.benchmarks.sprites.looking import looking
 from unictk.benchmarks.sprites.roles import judgements
@@ -21,19 +21,17 @@ from unictk.judges.base import Judge
 from unictk.records import ItemRecord
 from unictk.samples import Sampling
 
-QUICK_QUESTIONS, QUICK_ONE, QUICK_TWO = 50, 38, 19
+QUICK_QUESTIONS = 50
 """Items of a quick benchmark, whose making takes an eighth of the time; longer lists begin with them."""
-
-SUBJECTS = 2
-"""Of the drawing subjects: prompts of one character and of two. Those behind are drawn from a plan."""
 
 
 class SpritesDrawing:
     """Held-out prompts, questions on held-out scenes, and judging: items and names are the full benchmark's.
 
     Args:
-        one: prompts of one character, at most 300.
-        two: prompts of two characters, at most 150.
+        one: prompts of one character; the full benchmark has 300.
+        two: prompts of two characters; the full benchmark has 150.
+        images: drawn of each prompt.
         questions: on the attributes of a character, at most 400: whether the model still reads.
         judgements: of the model's own pictures, at most 200, compared with the oracle's.
         batch_size: items a call; after each its records are saved.
@@ -46,12 +44,13 @@ class SpritesDrawing:
         self,
         one: Annotated[int, Ge(1)] = 160,
         two: Annotated[int, Ge(0)] = 80,
+        images: Annotated[int, Ge(1)] = 1,
         questions: Annotated[int, Ge(0)] = 50,
         judgements: Annotated[int, Ge(0)] = 0,
         batch_size: Annotated[int, Ge(1)] = 48,
     ) -> None:
-        self.one, self.two, self.questions, self.judgements = one, two, questions, judgements
-        self.batch_size = batch_size
+        self.one, self.two, self.images = one, two, images
+        self.questions, self.judgements, self.batch_size = questions, judgements, batch_size
 
     def evaluate(
         self,
@@ -86,14 +85,11 @@ class SpritesDrawing:
         return _first(looking(asking, scale)[:1], [self.questions]) if self.questions else []
 
     def _drawn(self, asking: Asking) -> list[Subject[Any]]:
-        quick = self.one <= QUICK_ONE and self.two <= QUICK_TWO
-        drawn: list[Subject[Any]] = [*drawing(asking, "quick" if quick else "full")[:SUBJECTS]]
-        if self.judgements:
-            drawn += judgements(asking, "full")
-        return _first(drawn, [self.one, self.two, self.judgements])
+        drawn = [one for one in as_prompted(asking, self.one, self.two, self.images) if one.items]
+        return [*drawn, *(_first(judgements(asking, "full"), [self.judgements]) if self.judgements else ())]
 
 
 def _first(subjects: Sequence[Any], counts: Sequence[int]) -> list[Subject[Any]]:
-    """The first items of each subject; a subject without any is left out."""
-    pairs = zip(subjects, counts, strict=False)
-    return [replace(subject, items=subject.items[:count]) for subject, count in pairs if count]
+    """The first items of each subject."""
+    pairs = zip(subjects, counts, strict=True)
+    return [replace(subject, items=subject.items[:count]) for subject, count in pairs]

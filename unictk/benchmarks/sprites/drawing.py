@@ -130,16 +130,34 @@ def read_verdict(text: str) -> Verdict:
 
 
 def drawing(asking: Asking, scale: Scale) -> list[Drawings]:
-    """Prompts of one character (half of them of an identity that pretraining knows) and of two."""
-    judge = asking.judge
-    one = made("generation_attributes", many(300, scale), asking.seed, lambda c, n: _one(c, n, judge))
-    two = made("generation_attributes_two", many(150, scale), asking.seed, lambda c, n: _two(c, n, judge))
+    """Prompts of one character and of two, drawn as prompted and after a plan."""
+    one, two = as_prompted(asking, many(300, scale), many(150, scale))
     return [
-        Drawings(asking, one, _measure_one),
-        Drawings(asking, two, _measure_two),
-        Planned(asking, planned(one, "generation", "planned", many(200, scale)), _measure_one),
-        Planned(asking, planned(two, "generation", "planned", many(100, scale)), _measure_two),
+        one,
+        two,
+        Planned(asking, planned(one.items, "generation", "planned", many(200, scale)), _measure_one),
+        Planned(asking, planned(two.items, "generation", "planned", many(100, scale)), _measure_two),
     ]
+
+
+def as_prompted(asking: Asking, one: int, two: int, images: int = 1) -> tuple[Drawings, Drawings]:
+    """So many prompts of one character (half of them of an identity that pretraining knows) and of two.
+
+    Each is drawn ``images`` times, with a seed of its own.
+    """
+    judge = asking.judge
+    alone = made("generation_attributes", one, asking.seed, lambda c, n: _one(c, n, judge))
+    both = made("generation_attributes_two", two, asking.seed, lambda c, n: _two(c, n, judge))
+    return (
+        Drawings(asking, _repeated(alone, images), _measure_one),
+        Drawings(asking, _repeated(both, images), _measure_two),
+    )
+
+
+def _repeated(items: Sequence[Item], images: int) -> list[Item]:
+    """All items once, then once more under other names: a shorter list is the beginning of a longer one."""
+    again = [replace(item, item_id=f"{item.item_id}-{n}") for n in range(1, images) for item in items]
+    return [*items, *again]
 
 
 def detail(chance: random.Random, scene: Scene) -> Detail:
