@@ -72,6 +72,18 @@ def load_known(path: str | Path, shape: RowShape, fresh: FreshRows) -> list[Conc
     ]
 
 
+def load_values(path: str | Path, sizes: Mapping[str, int]) -> Tensor:
+    """(characters, rows, hidden) fp32: what :func:`save_known` wrote, of characters of these sizes.
+
+    Raises:
+        WeightsError: a missing or damaged file, or other sizes.
+    """
+    values, groups = _read(Path(path))
+    if groups != checked_sizes(sizes):
+        raise WeightsError(f"{path}: rows per group are {groups}; expected {checked_sizes(sizes)}")
+    return values.float()
+
+
 def usual_rows(path: str | Path, shape: RowShape, group: str, count: int) -> Tensor:
     """(count, hidden) fp32: the first rows of a group, each the mean over the known characters.
 

@@ -74,6 +74,13 @@ class KnownConcepts(nn.Module):
         self.register_buffer("bias", None if head.bias is None else head.bias.clone(), persistent=False)
         self.slots = [Slot(f"c{number}", shape, self.sizes) for number in range(slots)]
 
+    @torch.no_grad()
+    def begin_with(self, values: Tensor) -> None:
+        """Take the first characters' rows from ``values`` (some, rows, hidden), the others' from their mean."""
+        found = values[: len(self.table)]
+        self.table[len(found) :] = found.mean(0)
+        self.table[: len(found)] = found
+
     def seat(self, who: Sequence[int]) -> None:
         """Put concept ``who[i]`` into slot i; its rows then get the gradients."""
         head: Tensor = self.get_buffer("head")

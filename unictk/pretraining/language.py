@@ -10,12 +10,13 @@ from annotated_types import Ge, Gt, Interval
 from lightning import LightningDataModule, LightningModule
 
 from unictk.backbones.base import Backbone
+from unictk.backbones.checkpoints import find_folder
 from unictk.backbones.fingerprint import fingerprint
 from unictk.backbones.showo.backbone import Showo
-from unictk.backbones.showo.factored import factor_codes, fold_codes
+from unictk.backbones.showo.factored import SPREAD, factor_codes, fold_codes
 from unictk.backbones.showo.masking import Schedule
 from unictk.backbones.showo.weights import load_language, write_published
-from unictk.concepts.known_rows import save_known
+from unictk.concepts.known_rows import load_values, save_known
 from unictk.concepts.slots import KnownConcepts
 from unictk.datamodules.lessons import Late, Lessons
 from unictk.modules.pretraining import LanguagePretraining
@@ -50,6 +51,9 @@ class LanguagePart:
 
     Args:
         steps: optimizer steps.
+        start: language weights to go on from, with known characters' rows beside their folder: what such a
+            training wrote (``RUN/weights/showo``), or the package's (``bundled:sprites/showo``). None: from
+            nothing. Known characters whose rows were not kept begin at the mean of those that were.
         opening: of them, the first ones are the ladder of equality (``curriculum.OPENING``), its rungs this
             many times as long; 0: none.
         slots: known characters that are seated in a step.
@@ -70,6 +74,7 @@ class LanguagePart:
     def __init__(
         self,
         steps: Annotated[int, Ge(1)] = 3400,
+        start: str | None = None,
         opening: Annotated[float, Ge(0)] = 1.0,
         slots: Annotated[int, Ge(2)] = 6,
         kept: Annotated[int, Ge(1)] = 20,
@@ -83,7 +88,7 @@ class LanguagePart:
         clip: Annotated[float, Gt(0)] = 1.0,
         precision: Precision = "bf16-mixed",
     ) -> None:
-        self.steps, self.opening, self.slots, self.kept = steps, opening, slots, kept
+        self.steps, self.start, self.opening, self.slots, self.kept = steps, start, opening, slots, kept
         self.late, self.late_schedule = late, late_schedule
         self.pictures = pictures or Sizes()
         self.lr, self.table_lr, self.warmup, self.decay = lr, table_lr, warmup, decay
@@ -95,10 +100,15 @@ class LanguagePart:
     ) -> tuple[LightningModule, LightningDataModule]:
         """The whole model but its tokenizer, and the stream of lessons."""
         showo = cast(Showo, backbone)
-        factor_codes(showo)
+        if self.start is not None:
+            _load(showo, self.start)
+        factor_codes(showo, spread=SPREAD if self.start is None else 0.0)  # what is there stays as it is
         known = KnownConcepts(
             KNOWN, self.slots, ROWS, backbone.row_shape, backbone.fresh_rows(sum(ROWS.values())), seed=seed
         )
+        if self.start is not None:
+            beside = find_folder(self.start, None, (), "Show-o's weights", "RUN/weights/showo").parent
+            known.begin_with(load_values(beside / KNOWN_ROWS, known.sizes))
         self._module = LanguagePretraining(
             backbone,
             known,
@@ -150,6 +160,11 @@ class LanguagePart:
         showo.requires_grad_(False).eval()
         showo.attach([])
         showo.network.plain_blocks()  # compiled ones would be compiled anew for every shape of sampling
-        phi = showo.network.phi
-        shapes = {name: tuple(tensor.shape) for name, tensor in phi.state_dict().items()}
-        phi.load_state_dict(load_language(folder / FOLDER, shapes))
+        _load(showo, folder / FOLDER)
+
+
+def _load(showo: Showo, source: str | Path) -> None:
+    """A language model into the network."""
+    phi = showo.network.phi
+    shapes = {name: tuple(tensor.shape) for name, tensor in phi.state_dict().items()}
+    phi.load_state_dict(load_language(source, shapes))

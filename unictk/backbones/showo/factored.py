@@ -32,8 +32,12 @@ class BitRows(nn.Module):
         return torch.cat([table[: self.first], table[self.first : last] + shared, table[last:]])
 
 
-def factor_codes(backbone: Showo, spread: float = 0.02) -> None:
-    """Give both tables bit rows, drawn at random from the backbone's own values' size."""
+SPREAD = 0.02
+"""Standard deviation of bit rows at the start, that of the tables' own rows."""
+
+
+def factor_codes(backbone: Showo, spread: float = SPREAD) -> None:
+    """Give both tables bit rows of this standard deviation; 0: the tables stay what they are."""
     model = backbone.network.phi
     chance = torch.Generator().manual_seed(0)
     for table in (model.model.embed_tokens, model.lm_head):
