@@ -12,7 +12,8 @@ from unictk.backbones.showo.backbone import Showo
 from unictk.backbones.showo.layout import ShowoLayout
 from unictk.backbones.showo.magvit import MagvitV2
 from unictk.backbones.showo.network import phi_config
-from unictk.concepts.known_rows import load_known
+from unictk.concepts.known_rows import load_known, load_values
+from unictk.errors import WeightsError
 from unictk.pretraining.clip import ClipPart
 from unictk.pretraining.language import KNOWN_ROWS, LanguagePart
 from unictk.pretraining.tokenizer import TokenizerPart
@@ -114,6 +115,24 @@ def test_the_album_is_kept_for_the_next_process(weights, monkeypatch):
     assert [len(group) for group in groups] == [12, 12, 8, 2, 3]
     assert kept.variants[0][1].scene.characters
     assert len(kept.known) == len(kept.own) == len(kept.look_alikes) == 160
+
+
+def test_a_training_goes_on_from_weights_that_are_there(weights, tmp_path):
+    folder, backbone = weights
+    other = showo(5, image_weights=str(folder / "weights/magvit"))
+    part = LanguagePart(pictures=FEW, slots=2, start=str(folder / "weights/showo"))
+    module, _ = part.begin(other, 0, tmp_path)
+    mine, its = backbone.network.phi, other.network.phi
+    assert torch.equal(mine.lm_head.weight, its.lm_head.weight)
+    assert torch.equal(mine.model.embed_tokens.weight, its.model.embed_tokens.weight)
+    for block, same in zip(mine.model.layers.parameters(), its.model.layers.parameters(), strict=True):
+        assert torch.equal(block, same)
+    kept = load_values(folder / "weights" / KNOWN_ROWS, module.known.sizes)
+    assert torch.equal(module.known.table[:3], kept)
+    assert torch.allclose(module.known.table[3:], kept.mean(0).expand(157, -1, -1))
+    assert all(parameter.requires_grad for parameter in its.model.layers.parameters())
+    with pytest.raises(WeightsError, match=r"nowhere: no such folder"):
+        LanguagePart(pictures=FEW, slots=2, start="nowhere").begin(showo(), 0, tmp_path)
 
 
 def test_writing_before_training_is_refused(tmp_path):

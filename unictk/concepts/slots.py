@@ -76,7 +76,7 @@ class KnownConcepts(nn.Module):
 
     @torch.no_grad()
     def begin_with(self, values: Tensor) -> None:
-        """Take the first characters' rows from ``values`` (some, rows, hidden), the others' from their mean."""
+        """The first characters' rows from ``values`` (some, rows, hidden), the others' from their mean."""
         found = values[: len(self.table)]
         self.table[len(found) :] = found.mean(0)
         self.table[: len(found)] = found
