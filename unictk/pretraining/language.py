@@ -73,12 +73,12 @@ class LanguagePart:
 
     def __init__(
         self,
-        steps: Annotated[int, Ge(1)] = 3400,
+        steps: Annotated[int, Ge(1)] = 5200,
         start: str | None = None,
         opening: Annotated[float, Ge(0)] = 1.0,
         slots: Annotated[int, Ge(2)] = 6,
         kept: Annotated[int, Ge(1)] = 20,
-        late: Annotated[int, Ge(0)] = 1200,
+        late: Annotated[int, Ge(0)] = 2500,
         late_schedule: Schedule = "pow2",
         pictures: Sizes | None = None,
         lr: Annotated[float, Gt(0)] = 3e-3,

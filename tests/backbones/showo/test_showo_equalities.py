@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from torch.nn import functional
 from unictk.backbones.base import Rows
 from unictk.backbones.showo.backbone import Showo
 from unictk.backbones.showo.crossentropy import frozen_table_cross_entropy
+from unictk.backbones.showo.masking import sampling_counts
 from unictk.backbones.showo.prefixes import prefix_ids
 from unictk.backbones.showo.sampling import Canvas, mask_predict
 from unictk.backbones.showo.vocabulary import attention_allowed
@@ -343,6 +345,38 @@ def test_case_26_overwhelming_logits_win_and_steps_are_counted(guidance: float, 
         assert grids[-1].tolist() == [[favourite(cell) for cell in range(4)]]
         assert network.calls == 8
         assert network.rows == 8 * rows_per_step
+
+
+@pytest.mark.parametrize("order", ["confidence", "random"])
+def test_only_cells_whose_codes_are_needed_reach_the_head(showo: Showo, order: str) -> None:
+    """And the image is the one of asking about every cell in every step."""
+    sampling = Sampling(steps=6, guidance=2.0, order=order)  # type: ignore[arg-type]
+    requests = [Request(Text(f"A cup {n}."), seed=n, sampling=sampling) for n in range(3)]
+    asked: list[int] = []
+    original = showo.network.code_logits
+
+    def spy(hidden: Tensor, first: int, count: int) -> Tensor:
+        asked.append(hidden[..., 0].numel())
+        return original(hidden, first, count)
+
+    showo.network.code_logits = spy  # type: ignore[method-assign]
+    try:
+        alone = showo.generate_images(requests)
+        few = asked.copy()
+        asked.clear()
+        every = showo.drafts(requests, 6)
+    finally:
+        del showo.network.code_logits
+    for image, drafts in zip(alone, every, strict=True):
+        assert torch.equal(image.codes, drafts[-1].codes)
+    cells = 3 * showo.layout.cells
+    masked = [cells, *(3 * count for count in sampling_counts(6, showo.layout.cells)[:-1])]
+    assert asked == masked, "a whole grid needs every cell that is not known yet"
+    if order == "confidence":
+        assert few == masked
+    else:
+        assert sum(few) == cells, "each cell once, in the step that keeps it"
+        assert few[:-1] == [one - two for one, two in itertools.pairwise(masked)]
 
 
 @torch.no_grad()

@@ -305,8 +305,9 @@ class Showo(nn.Module):
 
     def _run(self, job: Job, n: int) -> list[list[GeneratedImage]]:
         settings = job.sampling
-        grids = mask_predict(self.network, self.concept_rows(), self.vocabulary, job.canvas, settings)
-        kept = [grids[step] for step in milestones(settings.steps, n)]
+        steps = milestones(settings.steps, n)
+        rows = self.concept_rows()
+        kept = mask_predict(self.network, rows, self.vocabulary, job.canvas, settings, steps)
         pixels = [decode(grid, self.image_tokenizer) for grid in kept]
         facts = {"steps": settings.steps, "guidance": settings.guidance, "temperature": settings.temperature}
         return [

@@ -7,7 +7,7 @@ logits are the head of guided states. Only image positions and image classes rea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,16 +43,19 @@ def mask_predict(
     vocabulary: Vocabulary,
     canvas: Canvas,
     sampling: Sampling,
+    kept: Collection[int] | None = None,
 ) -> list[Tensor]:
-    """Sample image codes; every step's full grid is returned, the last one is the image.
+    """Sample image codes; the full grids of the steps ``kept`` are returned (None: of all), in order.
 
     Guided logits are (1 + g) conditional - g unconditional. Each image draws from its own seed, so it
-    does not depend on its batch.
+    does not depend on its batch. A step asks the head only about cells whose codes it needs: those still
+    masked, or where a lot decides which of them stay (``order=random``), only those.
 
     Returns:
-        ``sampling.steps`` tensors (B, cells) of codes without offset.
+        Tensors (B, cells) of codes without offset; the grid of the last step is the image.
     """
     steps = sampling.steps
+    kept = range(steps) if kept is None else kept
     guiding = guidances(steps, sampling.guidance, sampling.guidance_schedule)
     device = network.input_table.device
     prefix_layers = read_prompts(network, rows, vocabulary, canvas)
@@ -77,20 +80,35 @@ def mask_predict(
         )[:, 1:-1]
         if guidance:
             states = (1 + guidance) * states[:batch] - guidance * states[batch:]
-        logits = network.code_logits(states, vocabulary.first_code, vocabulary.codebook).float()
-        uniform = torch.stack([cell.uniform[step] for cell in noise])
-        drawn, confidence = draw_codes(logits, uniform)
-        codes = torch.where(masked, drawn, tokens - vocabulary.first_code)
-        grids.append(codes)
-        if step + 1 == steps:
-            break
         gumbel = torch.stack([cell.gumbel[step] for cell in noise])
         count = (masked.sum(1) - 1).clamp(min=1, max=wanted)
-        if sampling.order == "random":
-            confidence, heat = torch.zeros_like(confidence), 1.0
-        masked = least_confident(confidence, masked, count, heat * gumbel)
+        asked = left = masked
+        if lot := sampling.order == "random" and step + 1 < steps:
+            left = least_confident(torch.zeros_like(gumbel), masked, count, gumbel)
+            asked = masked if step in kept else masked & ~left
+        uniform = torch.stack([cell.uniform[step] for cell in noise])
+        drawn, confidence = _draw(network, vocabulary, states, asked, uniform)
+        codes = torch.where(asked, drawn, tokens - vocabulary.first_code)
+        if step in kept:
+            grids.append(codes)
+        if step + 1 == steps:
+            break
+        masked = left if lot else least_confident(confidence, masked, count, heat * gumbel)
         tokens = torch.where(masked, vocabulary.mask, codes + vocabulary.first_code)
     return grids
+
+
+def _draw(
+    network: ShowoNetwork, vocabulary: Vocabulary, states: Tensor, asked: Tensor, uniform: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Codes and their log probabilities, (B, cells), of the cells that are asked about; elsewhere 0."""
+    first, count = vocabulary.first_code, vocabulary.codebook
+    if bool(asked.all()):
+        return draw_codes(network.code_logits(states, first, count).float(), uniform)
+    found = draw_codes(network.code_logits(states[asked], first, count).float(), uniform[asked])
+    codes, confidence = torch.zeros_like(asked, dtype=torch.long), torch.zeros_like(uniform)
+    codes[asked], confidence[asked] = found
+    return codes, confidence
 
 
 def read_prompts(
@@ -152,11 +170,11 @@ def draw_codes(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """One code per cell by inverting the cumulative distribution at a given uniform number.
 
     Args:
-        logits: (batch, cells, codes).
-        uniform: (batch, cells) in [0, 1).
+        logits: (..., codes).
+        uniform: (...) in [0, 1).
 
     Returns:
-        Codes (batch, cells) and their log probabilities.
+        Codes (...) and their log probabilities.
     """
     probabilities = logits.softmax(-1)
     cumulative = probabilities.cumsum(-1)
