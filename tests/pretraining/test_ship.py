@@ -44,8 +44,19 @@ def test_weights_and_card_are_copied_and_old_ones_go(run, tmp_path):
     assert "python run.py experiment=pretrain/sprites\n" in card
     assert "| sprites/qa | 0.9877 | 600 |" in card
     assert "| language | 90 min |" in card
+    assert "Trained from nothing on rendered scenes" in card
     assert "pretrain/loss" not in card
     assert "sprites/judge" not in card, "who judged is no number"
+
+
+def test_the_card_says_what_a_training_went_on_from(run, tmp_path):
+    status = json.loads((run / "status.json").read_text())
+    status["overrides"].append("stages.language.start=bundled:sprites/showo")
+    (run / "status.json").write_text(json.dumps(status))
+    ship(run, tmp_path / "assets")
+    card = (tmp_path / "assets" / "README.md").read_text()
+    assert "Trained on from bundled:sprites/showo as it was before, on rendered scenes" in card
+    assert "from nothing" not in card
 
 
 @pytest.mark.parametrize("state", ["running", "failed", None])

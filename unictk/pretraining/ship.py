@@ -60,7 +60,7 @@ def card(status: Mapping[str, Any], metrics: Mapping[str, float | str | None], s
         [
             "# Small weights of the sprites world",
             "",
-            "Trained from nothing on rendered scenes and their grammar: no photographs, no other text.",
+            f"Trained {_origin(status)} on rendered scenes and their grammar: no photographs, no other text.",
             f"Apache-2.0, {size / 1e6:.1f} MB in bf16. Made, and made again, by",
             "",
             f"    {command}",
@@ -80,6 +80,13 @@ def card(status: Mapping[str, Any], metrics: Mapping[str, float | str | None], s
             "",
         ]
     )
+
+
+def _origin(status: Mapping[str, Any]) -> str:
+    """What the language model began with, as the request says."""
+    key = "stages.language.start="
+    given = [one.removeprefix(key) for one in status.get("overrides", ()) if one.startswith(key)]
+    return f"on from {given[-1]} as it was before," if given and given[-1] != "null" else "from nothing"
 
 
 def main() -> int:
