@@ -1,18 +1,13 @@
 """Janus's network: transformers' ``JanusForConditionalGeneration``, its parts called one by one.
 
-The stock class holds all weights under the hub's names. The loop over its layers is here, because masks,
-key-value reuse and checkpointing are ours to decide per call.
+The stock class holds all weights under the hub's names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 from transformers import JanusConfig, JanusForConditionalGeneration
 
 from unictk.backbones.base import Rows as ConceptRows
@@ -20,6 +15,7 @@ from unictk.backbones.codes import exact_convolutions
 from unictk.backbones.concept_rows import lookup, with_rows
 from unictk.backbones.keyvalues import KeyValues
 from unictk.backbones.pictures import from_levels, to_levels
+from unictk.backbones.stock import make_buffers, through, tower_states
 
 
 class JanusNetwork(nn.Module):
@@ -49,6 +45,16 @@ class JanusNetwork(nn.Module):
         """The language model's layers."""
         return self.stock.model.language_model.layers
 
+    @property
+    def last_norm(self) -> nn.Module:
+        """The norm behind them."""
+        return self.stock.model.language_model.norm
+
+    @property
+    def tower(self) -> nn.Module:
+        """The vision tower."""
+        return self.stock.model.vision_model
+
     # -- into the language model -----------------------------------------------------------------------
 
     def embed(self, ids: Tensor, rows: ConceptRows | None) -> Tensor:
@@ -57,20 +63,11 @@ class JanusNetwork(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """Pictures that are read, (B, 3, side, side) in [-1, 1], as vectors (B, cells, hidden)."""
-        if self.checkpoint_blocks and torch.is_grad_enabled():
-            states = checkpoint(self._vision_states, pixels, use_reentrant=False)
-        else:
-            states = self._vision_states(pixels)
-        return self.stock.model.aligner(states)
+        return self.stock.model.aligner(tower_states(self.tower, pixels, self.checkpoint_blocks))
 
     def code_vectors(self, codes: Tensor) -> Tensor:
         """Image codes (...,) as input vectors (..., hidden)."""
         return self.stock.prepare_embeddings_for_image_generation(codes)
-
-    def _vision_states(self, pixels: Tensor) -> Tensor:
-        vision = self.stock.model.vision_model
-        hidden = vision.embeddings(pixels.to(vision.post_layernorm.weight.dtype))
-        return vision.post_layernorm(vision.encoder(inputs_embeds=hidden).last_hidden_state)
 
     # -- through it and out ----------------------------------------------------------------------------
 
@@ -93,16 +90,10 @@ class JanusNetwork(nn.Module):
         Returns:
             (batch, length, hidden).
         """
-        mask = None if allowed is None else allowed[:, None]
-        language = self.stock.model.language_model
-        rotary = language.rotary_emb(vectors, position_ids=positions)
-        hidden = vectors
-        for layer in language.layers:
-            if self.checkpoint_blocks and torch.is_grad_enabled():
-                hidden = checkpoint(_run_layer, layer, hidden, mask, rotary, cache, use_reentrant=False)
-            else:
-                hidden = _run_layer(layer, hidden, mask, rotary, cache)
-        return language.norm(hidden)
+        rotary = self.stock.model.language_model.rotary_emb(vectors, position_ids=positions)
+        return self.last_norm(
+            through(self.blocks, vectors, rotary, allowed, cache, again=self.checkpoint_blocks)
+        )
 
     def logits(self, hidden: Tensor, rows: ConceptRows | None) -> Tensor:
         """Logits over the table's classes and, behind them, the concept rows: (..., vocabulary + rows)."""
@@ -143,19 +134,4 @@ class JanusNetwork(nn.Module):
 
     def make_buffers(self, device: torch.device) -> None:
         """Compute anew what no file holds: rotary frequencies and the tower's position numbers."""
-        language = self.stock.model.language_model
-        language.rotary_emb = type(language.rotary_emb)(language.config).to(device)
-        embeddings = self.stock.model.vision_model.embeddings
-        numbers = torch.arange(embeddings.num_positions, device=device)[None]
-        embeddings.position_ids = nn.Buffer(numbers, persistent=False)
-
-
-def _run_layer(
-    layer: nn.Module,
-    hidden: Tensor,
-    mask: Tensor | None,
-    rotary: Sequence[Tensor],
-    cache: KeyValues | None,
-) -> Tensor:
-    found = layer(hidden, attention_mask=mask, position_embeddings=tuple(rotary), past_key_values=cache)
-    return cast(Tensor, found)
+        make_buffers(self.stock.model.language_model, self.tower, device)

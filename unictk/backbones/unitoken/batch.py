@@ -8,27 +8,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from unictk.backbones.codes import Coded
 from unictk.backbones.ondevice import OnDevice
+from unictk.backbones.sequences import IGNORED, pad_right
 from unictk.backbones.unitoken.tape import Tape
-from unictk.backbones.unitoken.vocabulary import IGNORED, Vocabulary
+from unictk.backbones.unitoken.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures(OnDevice):
-    """The distinct pictures of a batch.
+    """The distinct pictures of a batch: as codes, and as what the vision tower reads of them.
 
-    ``codes`` (J, rows, columns) holds known image codes, -1 where they are not known yet; ``unknown`` (U,)
-    says which pictures those are and ``squares`` (U, 3, H, W) uint8 what becomes their codes. ``tiles``
-    (T, 3, s, s) uint8 are read by the vision tower. ``decoded`` (D, 2): the picture and its first tile, where
-    the tiles can only be had by decoding its codes, since the model drew it. ``keys`` names all J.
+    ``tiles`` (T, 3, s, s) uint8. ``decoded`` (D, 2): a picture's number among the codes and its first tile,
+    where the tiles can only be had by decoding its codes, since the model drew it.
     """
 
-    codes: Tensor
-    unknown: Tensor
-    squares: Tensor
+    coded: Coded
     tiles: Tensor
     decoded: Tensor
-    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +50,19 @@ class Sequences(OnDevice):
     feature_place: Tensor
     feature_source: Tensor
 
-    def filled(self, codes: Tensor, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
+    def filled(self, codes: Tensor, columns: int, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
         """Ids and targets with the pictures' codes in place.
 
         Args:
-            codes: (J, rows, columns) image codes.
+            codes: (J, cells) image codes, row by row.
+            columns: codes to a row.
             vocabulary: says which ids they have.
         """
         if not len(self.slot_row):
             return self.ids, self.targets
-        rows, columns = codes.shape[1:]
-        across = torch.arange(columns, device=codes.device)
-        cells = (torch.arange(rows, device=codes.device)[:, None] * (columns + 1) + across).flatten()
-        places = self.slot_start[:, None] + cells
-        values = vocabulary.to_ids(codes[self.slot_picture].flatten(1))
+        cells = torch.arange(codes.shape[1], device=codes.device)
+        places = self.slot_start[:, None] + cells + cells // columns  # a newline ends every row
+        values = vocabulary.to_ids(codes[self.slot_picture])
         ids, targets = self.ids.clone(), self.targets.clone()
         ids[self.slot_row[:, None], places] = values
         drawn = self.slot_target
@@ -117,12 +113,4 @@ def sequences(tapes: Sequence[Tape], codes: Sequence[int], features: Sequence[in
         feature_source=torch.cat(
             [empty, *(slot.half.index + first for (_, slot), first in zip(halves, features, strict=True))]
         ),
-    )
-
-
-def pad_right(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """(rows, longest) int64."""
-    longest = max((len(row) for row in rows), default=0)
-    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows], dtype=torch.long).reshape(
-        len(rows), longest
     )

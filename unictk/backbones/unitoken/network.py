@@ -1,24 +1,21 @@
 """UniToken's network: stock Chameleon layers with their own head, a SigLIP tower and the adapter between.
 
 State-dict names are the published ones. The layers, norms and rotary embedding are those of
-``transformers``; the loop over them is here, because masks, key-value reuse and checkpointing are ours to
-decide per call. The stock class with a head always blanks the logits of image codes, this one only when
+``transformers``. The stock class with a head always blanks the logits of image codes, this one only when
 asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 from transformers import ChameleonConfig, ChameleonModel, SiglipVisionConfig, SiglipVisionModel
 
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.concept_rows import lookup, with_rows
 from unictk.backbones.keyvalues import KeyValues
+from unictk.backbones.stock import make_buffers, through, tower_states
 from unictk.backbones.unitoken.configs import features_to_side
 
 
@@ -86,6 +83,16 @@ class UniTokenNetwork(nn.Module):
         """The transformer layers."""
         return self.model.layers
 
+    @property
+    def last_norm(self) -> nn.Module:
+        """The norm behind them."""
+        return self.model.norm
+
+    @property
+    def tower(self) -> nn.Module:
+        """The vision tower."""
+        return self.vit
+
     def embed(self, ids: Tensor, rows: ConceptRows | None) -> Tensor:
         """Input vectors of ids (...,), int64; ids behind the table are concept rows: (..., hidden)."""
         return lookup(ids, self.input_table, rows)
@@ -99,14 +106,10 @@ class UniTokenNetwork(nn.Module):
         Returns:
             (tiles, tokens, width).
         """
-        vit = self.vit
-        hidden = vit.embeddings(pixels.to(vit.post_layernorm.weight.dtype))
-        return vit.post_layernorm(vit.encoder(inputs_embeds=hidden).last_hidden_state)
+        return tower_states(self.vit, pixels, self.checkpoint_blocks)
 
     def features(self, pixels: Tensor) -> Tensor:
         """Continuous image vectors in the language model's input space, (tiles, tokens, hidden)."""
-        if self.checkpoint_blocks and torch.is_grad_enabled():
-            return self.adapter(checkpoint(self.vision_states, pixels, use_reentrant=False))
         return self.adapter(self.vision_states(pixels))
 
     def trunk(
@@ -128,15 +131,10 @@ class UniTokenNetwork(nn.Module):
         Returns:
             (batch, length, hidden).
         """
-        mask = None if allowed is None else allowed[:, None]
         rotary = self.model.rotary_emb(vectors, position_ids=positions)
-        hidden = vectors
-        for layer in self.blocks:
-            if self.checkpoint_blocks and torch.is_grad_enabled():
-                hidden = checkpoint(_run_layer, layer, hidden, mask, rotary, cache, use_reentrant=False)
-            else:
-                hidden = _run_layer(layer, hidden, mask, rotary, cache)
-        return self.model.norm(hidden)
+        return self.model.norm(
+            through(self.blocks, vectors, rotary, allowed, cache, again=self.checkpoint_blocks)
+        )
 
     def logits(self, hidden: Tensor, rows: ConceptRows | None, blank: slice | None = None) -> Tensor:
         """Logits over the tables' classes and, behind them, the concept rows: (..., vocabulary + rows).
@@ -159,11 +157,7 @@ class UniTokenNetwork(nn.Module):
 
     def make_buffers(self, device: torch.device) -> None:
         """Compute anew what no file holds: rotary frequencies and the tower's position numbers."""
-        self.model.rotary_emb = type(self.model.rotary_emb)(self.model.config).to(device)
-        embeddings = self.vit.embeddings
-        embeddings.position_ids = nn.Buffer(
-            torch.arange(embeddings.num_positions, device=device)[None], persistent=False
-        )
+        make_buffers(self.model, self.vit, device)
 
 
 def _share_norms(model: nn.Module, config: ChameleonConfig) -> None:
@@ -173,14 +167,3 @@ def _share_norms(model: nn.Module, config: ChameleonConfig) -> None:
         attention = layer.self_attn
         attention.q_norm = ShardNorm(shards, heads, width)
         attention.k_norm = ShardNorm(shards, config.num_key_value_heads or heads, width)
-
-
-def _run_layer(
-    layer: nn.Module,
-    hidden: Tensor,
-    mask: Tensor | None,
-    rotary: Sequence[Tensor],
-    cache: KeyValues | None,
-) -> Tensor:
-    states = layer(hidden, attention_mask=mask, position_embeddings=tuple(rotary), past_key_values=cache)
-    return states[0]

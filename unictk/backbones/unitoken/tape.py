@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from unictk.backbones.sequences import IGNORED, LabelledIds
 from unictk.backbones.unitoken.anyres import FEATURE, ContinuousHalf
-from unictk.backbones.unitoken.vocabulary import CODE, IGNORED, Vocabulary
+from unictk.backbones.unitoken.vocabulary import CODE, Vocabulary
 from unictk.samples import Image
 
 
@@ -35,11 +36,10 @@ class FeatureSlot:
 
 
 @dataclass(slots=True)
-class Tape:
+class Tape(LabelledIds):
     """A sequence under construction.
 
-    ``labels`` stand at the position they belong to, as published; :meth:`targets` moves them to the one that
-    predicts them. ``draws`` marks what belongs to a picture that the model draws.
+    ``draws`` marks what belongs to a picture that the model draws.
     """
 
     vocabulary: Vocabulary
@@ -50,9 +50,9 @@ class Tape:
     features: list[FeatureSlot] = field(default_factory=list)
 
     @property
-    def length(self) -> int:
-        """Positions used."""
-        return len(self.ids)
+    def pictures(self) -> list[Image]:
+        """The pictures that stand in it, in order."""
+        return [slot.picture for slot in self.codes]
 
     def tokens(
         self, ids: Sequence[int], is_target: bool = False, draws: bool = False, labels: Sequence[int] = ()
@@ -85,10 +85,6 @@ class Tape:
         if half is not None:
             self.continuous(half, picture, legacy, picture.target)
         self.tokens(block[-1:], picture.target, picture.target)
-
-    def targets(self) -> list[int]:
-        """Labels at the positions that predict them; the last position predicts nothing."""
-        return [*self.labels[1:], IGNORED]
 
     def drawn(self) -> list[bool]:
         """``draws``, moved as :meth:`targets` are."""
