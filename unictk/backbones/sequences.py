@@ -135,7 +135,11 @@ class SequenceLayout(ABC, Generic[TapeT]):
         if longest > self.positions:
             raise ValueError(f"a sample needs {longest} positions and the limit is {self.positions}")
         counts = sum((self.count(tape) for tape in tapes), Counts())
-        return Batch(len(samples), counts, counts, self.batch(tapes))
+        return Batch(len(samples), counts, counts, self.training_batch(tapes))
+
+    def training_batch(self, tapes: Sequence[TapeT]) -> Any:
+        """The tapes as tensors; rows may be shared, since nobody asks for one of them."""
+        return self.batch(tapes)
 
 
 def pad_right(rows: Sequence[Sequence[int]], value: int) -> Tensor:

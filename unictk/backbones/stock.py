@@ -5,7 +5,7 @@ Masks, key-value reuse and checkpointing are ours to decide per call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from unictk.backbones.keyvalues import KeyValues
+from unictk.backbones.packing import Lengths
 
 
 def through(
@@ -22,6 +23,7 @@ def through(
     allowed: Tensor | None,
     cache: KeyValues | None,
     again: bool,
+    lengths: Lengths | None = None,
 ) -> Tensor:
     """Hidden states (batch, length, hidden) behind the last of some decoder layers.
 
@@ -32,14 +34,17 @@ def through(
         allowed: (batch, length, keys) bool, or None: causal, or everything for a single vector.
         cache: keys and values of what came before, or a recorder of them.
         again: compute each layer once more in the backward pass, and keep less.
+        lengths: of sequences that share rows, for layers that :func:`~unictk.backbones.packing.attend_within`
+            has prepared.
     """
+    more = {} if lengths is None else {"lengths": lengths}
     mask = None if allowed is None else allowed[:, None]
     hidden = vectors
     for layer in layers:
         if again and torch.is_grad_enabled():
-            hidden = checkpoint(_run_layer, layer, hidden, mask, rotary, cache, use_reentrant=False)
+            hidden = checkpoint(_run_layer, layer, hidden, mask, rotary, cache, more, use_reentrant=False)
         else:
-            hidden = _run_layer(layer, hidden, mask, rotary, cache)
+            hidden = _run_layer(layer, hidden, mask, rotary, cache, more)
     return hidden
 
 
@@ -78,6 +83,8 @@ def _run_layer(
     mask: Tensor | None,
     rotary: Sequence[Tensor],
     cache: KeyValues | None,
+    more: Mapping[str, Any],
 ) -> Tensor:
-    found = layer(hidden, attention_mask=mask, position_embeddings=tuple(rotary), past_key_values=cache)
+    places = tuple(rotary)
+    found = layer(hidden, attention_mask=mask, position_embeddings=places, past_key_values=cache, **more)
     return found[0] if isinstance(found, tuple) else found

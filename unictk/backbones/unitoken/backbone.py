@@ -155,12 +155,12 @@ class UniToken(Autoregressive):
         parts: UniTokenBatch = batch.parts
         rows = self.concept_rows()
         vectors, targets = self._inputs(parts, rows)
-        positions = torch.arange(vectors.shape[1], device=vectors.device).expand(vectors.shape[:2])
-        hidden = self.network.trunk(vectors, positions)
+        sequences = parts.sequences
+        hidden = self.network.trunk(vectors, sequences.positions, lengths=sequences.lengths)
         chosen = targets != IGNORED
         losses = token_losses(partial(self.network.logits, rows=rows), hidden[chosen], targets[chosen])
         each = losses.cross_entropy + self.z_weight * (losses.z - losses.z.detach())
-        draws = parts.sequences.draws[chosen]
+        draws = sequences.draws[chosen]
         return Loss(
             each[~draws].sum(),
             batch.counts.text,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unictk.backbones.codes import Coded
 from unictk.backbones.ondevice import OnDevice
+from unictk.backbones.packing import Lengths
 from unictk.backbones.sequences import IGNORED, pad_right
 from unictk.backbones.unitoken.tape import Tape
 from unictk.backbones.unitoken.vocabulary import Vocabulary
@@ -30,18 +31,21 @@ class Pictures(OnDevice):
 
 @dataclass(frozen=True, slots=True)
 class Sequences(OnDevice):
-    """Whole sequences, padded on the right, which causality hides.
+    """Whole sequences, padded on the right, which causality hides; several may share a row.
 
-    ``ids``, ``targets`` and ``draws`` are (B, L); ``targets`` stand at the position that predicts them
-    (-100: none), ``draws`` marks those of drawn pictures. A picture's codes are a slot: ``slot_row``,
-    ``slot_start`` (its first code), ``slot_picture`` and ``slot_target`` are (S,). Continuous vectors are
-    listed one by one: ``feature_row``, ``feature_place`` and ``feature_source`` (which of all features of
-    the tiles, counted through) are (F,).
+    ``ids``, ``targets``, ``draws`` and ``positions`` are (B, L); ``targets`` stand at the position that
+    predicts them (-100: none), ``draws`` marks those of drawn pictures, ``positions`` begin again with every
+    sequence. ``lengths``: of the sequences in each row, or None where each has one of its own. A picture's
+    codes are a slot: ``slot_row``, ``slot_start`` (its first code), ``slot_picture`` and ``slot_target`` are
+    (S,). Continuous vectors are listed one by one: ``feature_row``, ``feature_place`` and ``feature_source``
+    (which of all features of the tiles, counted through) are (F,).
     """
 
     ids: Tensor
     targets: Tensor
     draws: Tensor
+    positions: Tensor
+    lengths: Lengths | None
     slot_row: Tensor
     slot_start: Tensor
     slot_picture: Tensor
@@ -85,32 +89,53 @@ class UniTokenBatch(OnDevice):
     sequences: Sequences
 
 
-def sequences(tapes: Sequence[Tape], codes: Sequence[int], features: Sequence[int], pad: int) -> Sequences:
+def sequences(
+    tapes: Sequence[Tape],
+    codes: Sequence[int],
+    features: Sequence[int],
+    pad: int,
+    rows: Sequence[Sequence[int]] | None = None,
+) -> Sequences:
     """The tapes as tensors.
 
     Args:
-        tapes: one a row.
+        tapes: whole sequences.
         codes: for every code slot of the tapes in order, the number of its picture.
         features: for every feature slot in order, the number of its picture's first feature.
         pad: any id.
+        rows: which of the tapes share a row, in the order in which they stand in it; None: none do.
     """
-    slots = [(row, slot) for row, tape in enumerate(tapes) for slot in tape.codes]
-    halves = [(row, slot) for row, tape in enumerate(tapes) for slot in tape.features]
-    counts = [len(slot.places) for _, slot in halves]
+    shared = [[number] for number in range(len(tapes))] if rows is None else rows
+    places = {
+        number: (row, sum(tapes[before].length for before in numbers[:place]))
+        for row, numbers in enumerate(shared)
+        for place, number in enumerate(numbers)
+    }
+    slots = [(*places[number], slot) for number, tape in enumerate(tapes) for slot in tape.codes]
+    halves = [(*places[number], slot) for number, tape in enumerate(tapes) for slot in tape.features]
+
+    def joined(of: Callable[[Tape], Sequence[int]], value: int) -> Tensor:
+        return pad_right([[one for number in row for one in of(tapes[number])] for row in shared], value)
+
+    counts = [len(slot.places) for _, _, slot in halves]
     empty = torch.zeros(0, dtype=torch.long)
     return Sequences(
-        ids=pad_right([tape.ids for tape in tapes], pad),
-        targets=pad_right([tape.targets() for tape in tapes], IGNORED),
-        draws=pad_right([tape.drawn() for tape in tapes], 0).bool(),
-        slot_row=torch.tensor([row for row, _ in slots], dtype=torch.long),
-        slot_start=torch.tensor([slot.start for _, slot in slots], dtype=torch.long),
+        ids=joined(lambda tape: tape.ids, pad),
+        targets=joined(lambda tape: tape.targets(), IGNORED),
+        draws=joined(lambda tape: tape.drawn(), 0).bool(),
+        positions=joined(lambda tape: range(tape.length), 0),
+        lengths=None if rows is None else tuple(tuple(tapes[n].length for n in row) for row in rows),
+        slot_row=torch.tensor([row for row, _, _ in slots], dtype=torch.long),
+        slot_start=torch.tensor([start + slot.start for _, start, slot in slots], dtype=torch.long),
         slot_picture=torch.tensor(codes, dtype=torch.long),
-        slot_target=torch.tensor([slot.picture.target for _, slot in slots], dtype=torch.bool),
-        feature_row=torch.tensor([row for row, _ in halves], dtype=torch.long).repeat_interleave(
+        slot_target=torch.tensor([slot.picture.target for _, _, slot in slots], dtype=torch.bool),
+        feature_row=torch.tensor([row for row, _, _ in halves], dtype=torch.long).repeat_interleave(
             torch.tensor(counts, dtype=torch.long)
         ),
-        feature_place=torch.tensor([p for _, slot in halves for p in slot.places], dtype=torch.long),
+        feature_place=torch.tensor(
+            [start + place for _, start, slot in halves for place in slot.places], dtype=torch.long
+        ),
         feature_source=torch.cat(
-            [empty, *(slot.half.index + first for (_, slot), first in zip(halves, features, strict=True))]
+            [empty, *(slot.half.index + first for (_, _, slot), first in zip(halves, features, strict=True))]
         ),
     )

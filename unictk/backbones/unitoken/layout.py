@@ -9,6 +9,7 @@ import torch
 from annotated_types import Ge, Interval
 
 from unictk.backbones.checkpoints import BUNDLED_TOKENIZER, load_tokenizer
+from unictk.backbones.packing import shared_rows
 from unictk.backbones.pictures import picture_size
 from unictk.backbones.sequences import IGNORED, SequenceLayout
 from unictk.backbones.turns import Turn, turns
@@ -54,6 +55,8 @@ class UniTokenLayout(SequenceLayout[Tape]):
         before_image: ids between the end of a turn and the picture that answers it.
         legacy: as published: the separator is a target in every sample with a picture, and a picture to be
             drawn has a continuous half, which nothing that is predicted depends on.
+        packing: positions of a row that samples of a batch share in training; None: each has a row of its
+            own, padded to the longest. Samples do not see each other either way, and losses are equal.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class UniTokenLayout(SequenceLayout[Tape]):
         drawing_prompt: str = DRAW,
         before_image: Sequence[int] = (),
         legacy: bool = False,
+        packing: Annotated[int, Ge(1)] | None = None,
     ) -> None:
         if image_size % (patch * CELLS_PER_GRID):
             below = max(1, image_size // (patch * CELLS_PER_GRID)) * patch * CELLS_PER_GRID
@@ -93,6 +97,7 @@ class UniTokenLayout(SequenceLayout[Tape]):
         self.condition_dropout = condition_dropout
         self.drawing_prompt = drawing_prompt
         self.legacy = legacy
+        self.packing = packing
 
     # -- one sample ------------------------------------------------------------------------------------
 
@@ -192,12 +197,21 @@ class UniTokenLayout(SequenceLayout[Tape]):
     # -- many samples ----------------------------------------------------------------------------------
 
     def batch(self, tapes: Sequence[Tape]) -> UniTokenBatch:
-        """The tapes as tensors, with the pictures they show."""
+        """The tapes as tensors, one a row, with the pictures they show."""
+        return self._batch(tapes, None)
+
+    def training_batch(self, tapes: Sequence[Tape]) -> UniTokenBatch:
+        """The tapes as tensors, several in a row of at most ``packing`` positions if it is set."""
+        if self.packing is None or not tapes:
+            return self._batch(tapes, None)
+        return self._batch(tapes, shared_rows([tape.length for tape in tapes], self.packing))
+
+    def _batch(self, tapes: Sequence[Tape], rows: Sequence[Sequence[int]] | None) -> UniTokenBatch:
         shelf = self.shelf()
         codes = [shelf.codes(slot.picture) for tape in tapes for slot in tape.codes]
         tiles = [shelf.tiles(slot.picture, slot.half) for tape in tapes for slot in tape.features]
         first = [tile * self.tile_side**2 for tile in tiles]
-        return UniTokenBatch(shelf.pictures(), sequences(tapes, codes, first, self.vocabulary.pad))
+        return UniTokenBatch(shelf.pictures(), sequences(tapes, codes, first, self.vocabulary.pad, rows))
 
     @property
     def used_canvases(self) -> Canvases | None:

@@ -15,6 +15,7 @@ from transformers import ChameleonConfig, ChameleonModel, SiglipVisionConfig, Si
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.concept_rows import lookup, with_rows
 from unictk.backbones.keyvalues import KeyValues
+from unictk.backbones.packing import Lengths, attend_within
 from unictk.backbones.stock import make_buffers, through, tower_states
 from unictk.backbones.unitoken.configs import features_to_side
 
@@ -51,10 +52,10 @@ class UniTokenNetwork(nn.Module):
     def __init__(self, language: ChameleonConfig, vision: SiglipVisionConfig, vocabulary: int) -> None:
         super().__init__()
         language.vocab_size = vocabulary
-        language._attn_implementation = "sdpa"
         vision._attn_implementation = "sdpa"
         self.model = ChameleonModel(language)
         del self.model.vqmodel
+        attend_within(self.model.config)
         self.lm_head = nn.Linear(language.hidden_size, vocabulary, bias=False)
         self.adapter = nn.Sequential(
             nn.Linear(vision.hidden_size, language.hidden_size),
@@ -118,6 +119,7 @@ class UniTokenNetwork(nn.Module):
         positions: Tensor,
         allowed: Tensor | None = None,
         cache: KeyValues | None = None,
+        lengths: Lengths | None = None,
     ) -> Tensor:
         """Hidden states after the last norm.
 
@@ -127,13 +129,14 @@ class UniTokenNetwork(nn.Module):
             allowed: (batch, length, keys) bool; keys are the cached ones followed by these. None: causal,
                 which is the whole of it unless there is padding on the left or a cache.
             cache: keys and values of what came before, or a recorder of them.
+            lengths: of the sequences that share rows; none sees another. None: rows are not packed.
 
         Returns:
             (batch, length, hidden).
         """
         rotary = self.model.rotary_emb(vectors, position_ids=positions)
         return self.model.norm(
-            through(self.blocks, vectors, rotary, allowed, cache, again=self.checkpoint_blocks)
+            through(self.blocks, vectors, rotary, allowed, cache, self.checkpoint_blocks, lengths)
         )
 
     def logits(self, hidden: Tensor, rows: ConceptRows | None, blank: slice | None = None) -> Tensor:
