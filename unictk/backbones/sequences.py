@@ -33,7 +33,7 @@ class LabelledIds(ABC):
     @property
     @abstractmethod
     def pictures(self) -> Sequence[Image]:
-        """The pictures that stand in it, in order."""
+        """The pictures that stand in it, in an order that follows from theirs."""
 
     def targets(self) -> list[int]:
         """Labels at the positions that predict them; the last position predicts nothing."""

@@ -151,7 +151,7 @@ def test_a_picture_reads_the_same_drawn_or_from_its_file(model: UniToken) -> Non
     for image in (drawn.as_segment(), Image(levels)):
         batch = model.layout.collate([Sample(image, Text("Good?"), Text("Yes.", target=True))]).parts
         codes = completed(batch.pictures.coded, model._encode, model.layout.codes, 8)
-        tiles.append(tiles_of(batch.pictures, codes, model.image_tokenizer, model.layout))
+        tiles.append(tiles_of(batch.pictures, codes, model._decode, 12, model.layout.used_canvases))
     assert torch.equal(*tiles)
 
 

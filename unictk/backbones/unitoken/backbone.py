@@ -19,7 +19,8 @@ from unictk.backbones.codes import completed
 from unictk.backbones.drawing import Drawing
 from unictk.backbones.losses import token_losses
 from unictk.backbones.sequences import IGNORED
-from unictk.backbones.unitoken.batch import UniTokenBatch
+from unictk.backbones.unitoken.anyres import Canvases, whole_half
+from unictk.backbones.unitoken.batch import Pictures, UniTokenBatch
 from unictk.backbones.unitoken.construction import build_network, check_sizes, fill_tokenizer
 from unictk.backbones.unitoken.encoding import decode, encode, tiles_of
 from unictk.backbones.unitoken.keeping import read_weights, write_image_tokenizer, write_weights
@@ -77,6 +78,11 @@ class UniToken(Autoregressive):
         top_codes: Annotated[int, Ge(1)] = TOP,
         checkpoint_blocks: bool = False,
     ) -> None:
+        if vision_weights is not None and layout.encoding == "discrete":
+            raise UserError(
+                f"backbone.vision_weights: {vision_weights!r}, but backbone.layout.encoding=discrete reads "
+                "no tower; expected null"
+            )
         check_sizes(layout, language, vision, image_tokenizer)
         if vision_weights is not None and weights is None:
             raise UserError(
@@ -131,6 +137,12 @@ class UniToken(Autoregressive):
             "tokenizer": self.image_tokenizer,
         }
 
+    def unread(self) -> Mapping[str, str]:
+        """Tower and adapter, where pictures are read as codes alone."""
+        if self.layout.encoding != "discrete":
+            return {}
+        return dict.fromkeys(("vision", "connector"), "backbone.layout.encoding=discrete")
+
     def write_weights(self, folder: Path) -> Path:
         """Language model, adapter and tower in the published layout, into ``unitoken`` below ``folder``."""
         return write_weights(self.network, self.layout, folder)
@@ -177,9 +189,13 @@ class UniToken(Autoregressive):
         vectors = self.network.embed(ids, rows)
         if not len(parts.pictures.tiles):
             return vectors, targets
-        tiles = tiles_of(parts.pictures, codes, self.image_tokenizer, self.layout)
-        features = torch.cat([self.network.features(part) for part in tiles.split(self.batch_size)])
+        features = self._features(parts.pictures, codes, self.layout.used_canvases)
         return parts.sequences.spliced(vectors, features), targets
+
+    def _features(self, pictures: Pictures, codes: Tensor, canvases: Canvases | None) -> Tensor:
+        """Continuous vectors (tiles, tokens, hidden) of pictures with the codes (J, cells)."""
+        tiles = tiles_of(pictures, codes, self._decode, self.layout.tile, canvases)
+        return torch.cat([self.network.features(part) for part in tiles.split(self.batch_size)])
 
     def _prompt_vectors(self, parts: UniTokenBatch, rows: ConceptRows | None) -> Tensor:
         return self._inputs(parts, rows)[0]
@@ -201,6 +217,14 @@ class UniToken(Autoregressive):
 
     @torch.no_grad()
     def vectors(self, images: Sequence[Image]) -> Vectors:
-        """The input vectors of the pictures' codes."""
-        distinct, index = self.encode(images).unique(return_inverse=True)
-        return Vectors(self.network.input_table[self.vocabulary.to_ids(distinct)].float(), index)
+        """Input vectors of the pictures' codes; where none are read, those of the whole picture squeezed."""
+        if self.layout.encoding != "continuous":
+            distinct, index = self.encode(images).unique(return_inverse=True)
+            return Vectors(self.network.input_table[self.vocabulary.to_ids(distinct)].float(), index)
+        shelf, half = self.layout.shelf(canvases=None), whole_half(self.layout.tile_side**2)
+        places = torch.tensor([shelf.tiles(image, half) for image in images])
+        pictures = shelf.pictures().to(self.device)
+        codes = completed(pictures.coded, self._encode, self.layout.codes, self.batch_size)
+        found = self._features(pictures, codes, None)
+        numbers = torch.arange(found.shape[0] * found.shape[1], device=found.device)
+        return Vectors(found.flatten(0, 1).float(), numbers.view(found.shape[:2])[places])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Interval
@@ -57,6 +57,8 @@ class UniTokenLayout(SequenceLayout[Tape]):
             drawn has a continuous half, which nothing that is predicted depends on.
         packing: positions of a row that samples of a batch share in training; None: each has a row of its
             own, padded to the longest. Samples do not see each other either way, and losses are equal.
+        encoding: what a picture that is read stands there as: codes and continuous vectors (``dual``, as
+            published), codes alone, or vectors alone. One that the model draws is always codes.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class UniTokenLayout(SequenceLayout[Tape]):
         before_image: Sequence[int] = (),
         legacy: bool = False,
         packing: Annotated[int, Ge(1)] | None = None,
+        encoding: Literal["dual", "discrete", "continuous"] = "dual",
     ) -> None:
         if image_size % (patch * CELLS_PER_GRID):
             below = max(1, image_size // (patch * CELLS_PER_GRID)) * patch * CELLS_PER_GRID
@@ -84,6 +87,11 @@ class UniTokenLayout(SequenceLayout[Tape]):
             )
         if "{prompt}" not in drawing_prompt:
             raise UserError(f"backbone.layout.drawing_prompt: {drawing_prompt!r} has no {{prompt}}")
+        if legacy and encoding != "dual":
+            raise UserError(
+                f"backbone.layout.encoding: {encoding!r} with backbone.layout.legacy=true, which has both "
+                "halves of every picture; expected dual"
+            )
         try:
             self.canvases: Canvases = checked_canvases(canvases)
         except (TypeError, ValueError) as error:
@@ -98,16 +106,18 @@ class UniTokenLayout(SequenceLayout[Tape]):
         self.drawing_prompt = drawing_prompt
         self.legacy = legacy
         self.packing = packing
+        self.encoding = encoding
 
     # -- one sample ------------------------------------------------------------------------------------
 
     def half(self, image: Image, final: bool = True, counting: bool = False) -> ContinuousHalf | None:
-        """The continuous half of a picture; None for one that the model draws in the ``final`` turn.
+        """The continuous half of a picture; None where it has none.
 
-        Nothing comes after such a picture that could read it. One that later turns speak of has its half.
+        That is one that the model draws in the ``final`` turn, since nothing comes after it that could read
+        it (one that later turns speak of has its half), and every picture where only codes are read.
         ``counting``: one of no length, for which no file is read.
         """
-        if image.target and final and not self.legacy:
+        if self.encoding == "discrete" or (image.target and final and not self.legacy):
             return None
         if counting:
             return _NO_HALF
@@ -192,7 +202,11 @@ class UniTokenLayout(SequenceLayout[Tape]):
         tape.tokens([self.vocabulary.end_of_turn], turn.answers, draws=drawn)
 
     def _picture(self, tape: Tape, image: Image, final: bool, counting: bool) -> None:
-        tape.picture(image, (self.side, self.side), self.half(image, final, counting), self.legacy)
+        half = self.half(image, final, counting)
+        if half is not None and self.encoding == "continuous" and not image.target:
+            tape.seen(image, half)
+        else:
+            tape.picture(image, (self.side, self.side), half, self.legacy)
 
     # -- many samples ----------------------------------------------------------------------------------
 
@@ -207,7 +221,7 @@ class UniTokenLayout(SequenceLayout[Tape]):
         return self._batch(tapes, shared_rows([tape.length for tape in tapes], self.packing))
 
     def _batch(self, tapes: Sequence[Tape], rows: Sequence[Sequence[int]] | None) -> UniTokenBatch:
-        shelf = self.shelf()
+        shelf = self.shelf(self.used_canvases)
         codes = [shelf.codes(slot.picture) for tape in tapes for slot in tape.codes]
         tiles = [shelf.tiles(slot.picture, slot.half) for tape in tapes for slot in tape.features]
         first = [tile * self.tile_side**2 for tile in tiles]
@@ -218,9 +232,9 @@ class UniTokenLayout(SequenceLayout[Tape]):
         """The canvases, or None for one squeezed tile a picture."""
         return self.canvases if self.any_resolution else None
 
-    def shelf(self) -> Shelf:
-        """An empty collection of pictures."""
-        return Shelf(self.code_shelf(), self.tile, self.used_canvases)
+    def shelf(self, canvases: Canvases | None) -> Shelf:
+        """An empty collection of pictures, on the canvases or squeezed."""
+        return Shelf(self.code_shelf(), self.tile, canvases)
 
 
 def _words(

@@ -51,8 +51,8 @@ class Tape(LabelledIds):
 
     @property
     def pictures(self) -> list[Image]:
-        """The pictures that stand in it, in order."""
-        return [slot.picture for slot in self.codes]
+        """The pictures that stand in it, first those with codes, then those with vectors."""
+        return [slot.picture for slot in (*self.codes, *self.features)]
 
     def tokens(
         self, ids: Sequence[int], is_target: bool = False, draws: bool = False, labels: Sequence[int] = ()
@@ -62,14 +62,18 @@ class Tape(LabelledIds):
         self.labels += labels or (list(ids) if is_target else [IGNORED] * len(ids))
         self.draws += [draws] * len(ids)
 
+    def vectors(self, half: ContinuousHalf, picture: Image, draws: bool = False) -> None:
+        """Append a picture's continuous half."""
+        places = [self.length + place for place, token in enumerate(half.ids) if token == FEATURE]
+        self.features.append(FeatureSlot(places, half, picture))
+        self.tokens([self.vocabulary.pad if token == FEATURE else token for token in half.ids], draws=draws)
+
     def continuous(
         self, half: ContinuousHalf, picture: Image, supervise_separator: bool, draws: bool = False
     ) -> None:
         """Append the separator and a picture's continuous half."""
         self.tokens([self.vocabulary.separator], supervise_separator, draws)
-        places = [self.length + place for place, token in enumerate(half.ids) if token == FEATURE]
-        self.features.append(FeatureSlot(places, half, picture))
-        self.tokens([self.vocabulary.pad if token == FEATURE else token for token in half.ids], draws=draws)
+        self.vectors(half, picture, draws)
 
     def picture(
         self, picture: Image, cells: tuple[int, int], half: ContinuousHalf | None, legacy: bool
@@ -85,6 +89,12 @@ class Tape(LabelledIds):
         if half is not None:
             self.continuous(half, picture, legacy, picture.target)
         self.tokens(block[-1:], picture.target, picture.target)
+
+    def seen(self, picture: Image, half: ContinuousHalf) -> None:
+        """Append a picture without codes: its start, its continuous half, its end."""
+        self.tokens([self.vocabulary.start_of_image])
+        self.vectors(half, picture)
+        self.tokens([self.vocabulary.end_of_image])
 
     def drawn(self) -> list[bool]:
         """``draws``, moved as :meth:`targets` are."""
