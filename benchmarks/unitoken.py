@@ -97,7 +97,8 @@ def plain_codes(model: UniToken, drawing: Drawing, prompt: list[int]) -> Tensor:
     vocabulary, pick = model.vocabulary, seeded(drawing)
     block = vocabulary.block(drawing.rows, drawing.columns)
     opening = block[: block.index(CODE)]
-    batch, drawn = len(drawing.seeds), []
+    batch = len(drawing.seeds)
+    drawn: list[Tensor] = []
     with_prompt = Plain(model, [*prompt, *opening], batch)
     without = Plain(model, opening, batch)
     for token in block[len(opening) :]:

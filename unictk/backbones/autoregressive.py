@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,41 +19,13 @@ from unictk.backbones.codes import completed, pictures_of
 from unictk.backbones.concept_rows import claimed, joined
 from unictk.backbones.drawing import Drawing
 from unictk.backbones.fingerprint import fingerprint
-from unictk.backbones.prompts import LanguageWithTable, Reader
+from unictk.backbones.prompts import Reader
 from unictk.backbones.raster import begun
 from unictk.backbones.sequences import SequenceLayout
+from unictk.backbones.stock import CausalNetwork
 from unictk.concepts.tokens import ConceptTokens
 from unictk.errors import UserError
 from unictk.samples import Batch, GeneratedImage, Image, Loss, Request, Vectors
-
-
-class CausalNetwork(LanguageWithTable, Protocol):
-    """The network of such a backbone; also an ``nn.Module``."""
-
-    checkpoint_blocks: bool
-
-    @property
-    def blocks(self) -> nn.ModuleList:
-        """The language model's layers."""
-        ...
-
-    @property
-    def last_norm(self) -> nn.Module:
-        """The norm behind them."""
-        ...
-
-    @property
-    def tower(self) -> Any:
-        """The vision tower."""
-        ...
-
-    def logits(self, hidden: Tensor, rows: ConceptRows | None) -> Tensor:
-        """Logits over the tables' classes and, behind them, the concept rows."""
-        ...
-
-    def cast(self, dtype: torch.dtype) -> None:
-        """Change the weights' type."""
-        ...
 
 
 class Autoregressive(nn.Module, ABC):
@@ -98,7 +70,7 @@ class Autoregressive(nn.Module, ABC):
         self.concepts: tuple[ConceptTokens, ...] = ()  # no submodules: they belong to who trains them
         # One object for good, since adapters leave their settings on it; in a tuple, so that it is not
         # registered a second time.
-        self._language = (nn.ModuleList([*network.blocks, network.last_norm]),)
+        self._language = (nn.ModuleList([*network.blocks, network.language.norm]),)
         layout.keep_codes(fingerprint(tokenizer), Path(code_folder) if code_folder else None)
         self.requires_grad_(False).eval()
 

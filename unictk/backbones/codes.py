@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,17 +122,21 @@ class CodeShelf(PictureShelf):
         super().__init__(size)
         self.cells, self.store = cells, store
 
-    def coded(self, opened: Callable[[Image], PILImage.Image] | None = None) -> Coded:
-        """What is known of the pictures, and the pixels of what is not; ``opened`` reads a picture."""
+    def known(self, key: str) -> Tensor | None:
+        """The codes (...,) of the picture with this key, or None where its pixels are needed."""
+        image = self.images[key]
+        return image.codes if image.codes is not None else self.store.get(key)
+
+    def coded(self, opened: Mapping[str, PILImage.Image] | None = None) -> Coded:
+        """What is known of the pictures, and the pixels of what is not; ``opened``: those at hand, by key."""
         codes = torch.full((len(self.images), self.cells), -1, dtype=torch.long)
         unknown: list[int] = []
         squares: list[Tensor] = []
         for number, (key, image) in enumerate(self.images.items()):
-            known = image.codes if image.codes is not None else self.store.get(key)
-            if known is not None:
+            if (known := self.known(key)) is not None:
                 codes[number] = known.reshape(-1).cpu()
                 continue
-            picture = (opened or read_picture)(image)
+            picture = opened[key] if opened and key in opened else read_picture(image)
             unknown.append(number)
             squares.append(to_tensor(code_square(picture, self.size, image.view, image.key)))
         empty = torch.zeros(0, 3, self.size, self.size, dtype=torch.uint8)

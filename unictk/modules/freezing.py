@@ -78,7 +78,7 @@ def freeze(
                 raise not_a_choice(f"{key}.{place}", first, sorted(parts))
             if place == "trains" and not any(matches(rule, name) for name in named):
                 raise UserError(f"{key}.trains: {rule!r} names no parameter; nearest: {first}")
-    unread = backbone.unread() if isinstance(backbone, LeavesUnread) else {}
+    unread: Mapping[str, str] = backbone.unread() if isinstance(backbone, LeavesUnread) else {}
     found = []
     for module in parts.values():
         module.requires_grad_(False)

@@ -12,13 +12,12 @@ from transformers import JanusConfig, JanusForConditionalGeneration
 
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.codes import exact_convolutions
-from unictk.backbones.concept_rows import lookup, with_rows
-from unictk.backbones.keyvalues import KeyValues
+from unictk.backbones.concept_rows import with_rows
 from unictk.backbones.pictures import from_levels, to_levels
-from unictk.backbones.stock import make_buffers, through, tower_states
+from unictk.backbones.stock import CausalNetwork
 
 
-class JanusNetwork(nn.Module):
+class JanusNetwork(CausalNetwork):
     """Language model, both heads, vision tower, aligners and image tokenizer.
 
     Args:
@@ -36,64 +35,24 @@ class JanusNetwork(nn.Module):
         return self.stock.model.vqmodel
 
     @property
-    def input_table(self) -> Tensor:
-        """(vocabulary, hidden)."""
-        return self.stock.model.language_model.embed_tokens.weight
-
-    @property
-    def blocks(self) -> nn.ModuleList:
-        """The language model's layers."""
-        return self.stock.model.language_model.layers
-
-    @property
-    def last_norm(self) -> nn.Module:
-        """The norm behind them."""
-        return self.stock.model.language_model.norm
+    def language(self) -> nn.Module:
+        """The language model."""
+        return self.stock.model.language_model
 
     @property
     def tower(self) -> nn.Module:
         """The vision tower."""
         return self.stock.model.vision_model
 
-    # -- into the language model -----------------------------------------------------------------------
-
-    def embed(self, ids: Tensor, rows: ConceptRows | None) -> Tensor:
-        """Input vectors of ids (...,), int64; ids behind the table are concept rows: (..., hidden)."""
-        return lookup(ids, self.input_table, rows)
+    # -- into the language model and out ---------------------------------------------------------------
 
     def features(self, pixels: Tensor) -> Tensor:
         """Pictures that are read, (B, 3, side, side) in [-1, 1], as vectors (B, cells, hidden)."""
-        return self.stock.model.aligner(tower_states(self.tower, pixels, self.checkpoint_blocks))
+        return self.stock.model.aligner(self.vision_states(pixels))
 
     def code_vectors(self, codes: Tensor) -> Tensor:
         """Image codes (...,) as input vectors (..., hidden)."""
         return self.stock.prepare_embeddings_for_image_generation(codes)
-
-    # -- through it and out ----------------------------------------------------------------------------
-
-    def trunk(
-        self,
-        vectors: Tensor,
-        positions: Tensor,
-        allowed: Tensor | None = None,
-        cache: KeyValues | None = None,
-    ) -> Tensor:
-        """Hidden states after the last norm.
-
-        Args:
-            vectors: (batch, length, hidden) input vectors.
-            positions: (batch, length) rotary positions.
-            allowed: (batch, length, keys) bool; keys are the cached ones followed by these. None: causal,
-                or everything for a single vector.
-            cache: keys and values of what came before, or a recorder of them.
-
-        Returns:
-            (batch, length, hidden).
-        """
-        rotary = self.stock.model.language_model.rotary_emb(vectors, position_ids=positions)
-        return self.last_norm(
-            through(self.blocks, vectors, rotary, allowed, cache, again=self.checkpoint_blocks)
-        )
 
     def logits(self, hidden: Tensor, rows: ConceptRows | None) -> Tensor:
         """Logits over the table's classes and, behind them, the concept rows: (..., vocabulary + rows)."""
@@ -128,10 +87,5 @@ class JanusNetwork(nn.Module):
 
     def cast(self, dtype: torch.dtype) -> None:
         """Change the weights' type; the image tokenizer and rotary frequencies stay fp32."""
-        self.to(dtype)
+        super().cast(dtype)
         self.image_tokenizer.float()
-        self.make_buffers(self.input_table.device)
-
-    def make_buffers(self, device: torch.device) -> None:
-        """Compute anew what no file holds: rotary frequencies and the tower's position numbers."""
-        make_buffers(self.stock.model.language_model, self.tower, device)

@@ -13,10 +13,10 @@ from torch.nn import functional
 from transformers import ChameleonConfig, ChameleonModel, SiglipVisionConfig, SiglipVisionModel
 
 from unictk.backbones.base import Rows as ConceptRows
-from unictk.backbones.concept_rows import lookup, with_rows
+from unictk.backbones.concept_rows import with_rows
 from unictk.backbones.keyvalues import KeyValues
 from unictk.backbones.packing import Lengths, attend_within
-from unictk.backbones.stock import make_buffers, through, tower_states
+from unictk.backbones.stock import CausalNetwork
 from unictk.backbones.unitoken.configs import features_to_side
 
 
@@ -40,7 +40,7 @@ class ShardNorm(nn.Module):
         return plain * weight + bias
 
 
-class UniTokenNetwork(nn.Module):
+class UniTokenNetwork(CausalNetwork):
     """Language model, head, vision tower and adapter, under the published names.
 
     Args:
@@ -75,39 +75,14 @@ class UniTokenNetwork(nn.Module):
         self.checkpoint_blocks = False
 
     @property
-    def input_table(self) -> Tensor:
-        """(vocabulary, hidden)."""
-        return self.model.embed_tokens.weight
+    def language(self) -> ChameleonModel:
+        """The language model."""
+        return self.model
 
     @property
-    def blocks(self) -> nn.ModuleList:
-        """The transformer layers."""
-        return self.model.layers
-
-    @property
-    def last_norm(self) -> nn.Module:
-        """The norm behind them."""
-        return self.model.norm
-
-    @property
-    def tower(self) -> nn.Module:
+    def tower(self) -> SiglipVisionModel:
         """The vision tower."""
         return self.vit
-
-    def embed(self, ids: Tensor, rows: ConceptRows | None) -> Tensor:
-        """Input vectors of ids (...,), int64; ids behind the table are concept rows: (..., hidden)."""
-        return lookup(ids, self.input_table, rows)
-
-    def vision_states(self, pixels: Tensor) -> Tensor:
-        """The tower's last states after its last norm.
-
-        Args:
-            pixels: (tiles, 3, side, side) in [-1, 1], of the tower's own side.
-
-        Returns:
-            (tiles, tokens, width).
-        """
-        return tower_states(self.vit, pixels, self.checkpoint_blocks)
 
     def features(self, pixels: Tensor) -> Tensor:
         """Continuous image vectors in the language model's input space, (tiles, tokens, hidden)."""
@@ -121,23 +96,11 @@ class UniTokenNetwork(nn.Module):
         cache: KeyValues | None = None,
         lengths: Lengths | None = None,
     ) -> Tensor:
-        """Hidden states after the last norm.
+        """Hidden states after the last norm, (batch, length, hidden).
 
-        Args:
-            vectors: (batch, length, hidden) input vectors.
-            positions: (batch, length) rotary positions.
-            allowed: (batch, length, keys) bool; keys are the cached ones followed by these. None: causal,
-                which is the whole of it unless there is padding on the left or a cache.
-            cache: keys and values of what came before, or a recorder of them.
-            lengths: of the sequences that share rows; none sees another. None: rows are not packed.
-
-        Returns:
-            (batch, length, hidden).
+        As every causal network's, and with ``lengths`` of the sequences that share rows: none sees another.
         """
-        rotary = self.model.rotary_emb(vectors, position_ids=positions)
-        return self.model.norm(
-            through(self.blocks, vectors, rotary, allowed, cache, self.checkpoint_blocks, lengths)
-        )
+        return self.run_layers(vectors, positions, allowed, cache, lengths)
 
     def logits(self, hidden: Tensor, rows: ConceptRows | None, blank: slice | None = None) -> Tensor:
         """Logits over the tables' classes and, behind them, the concept rows: (..., vocabulary + rows).
@@ -152,15 +115,6 @@ class UniTokenNetwork(nn.Module):
     def code_logits(self, hidden: Tensor, codes: slice) -> Tensor:
         """Logits over a range of ids only: (..., count)."""
         return functional.linear(hidden, self.lm_head.weight[codes])
-
-    def cast(self, dtype: torch.dtype) -> None:
-        """Change the weights' type; rotary frequencies stay fp32, or far positions turn by wrong angles."""
-        self.to(dtype)
-        self.make_buffers(self.input_table.device)
-
-    def make_buffers(self, device: torch.device) -> None:
-        """Compute anew what no file holds: rotary frequencies and the tower's position numbers."""
-        make_buffers(self.model, self.vit, device)
 
 
 def _share_norms(model: nn.Module, config: ChameleonConfig) -> None:

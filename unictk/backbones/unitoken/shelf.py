@@ -43,23 +43,20 @@ class Shelf:
     def pictures(self) -> Pictures:
         """What is known of them, and the pixels of what is not."""
         opened: dict[str, PILImage.Image] = {}
-
-        def once(image: Image) -> PILImage.Image:
-            key = picture_key(image, self.coded.size)
-            if key not in opened:
-                opened[key] = read_picture(image)
-            return opened[key]
-
         tiles = torch.zeros(self._tiles, 3, self.tile, self.tile, dtype=torch.uint8)
         decoded = []
-        for image, first, count in self._tiled.values():
+        for key, (image, first, count) in self._tiled.items():
             if image.codes is not None:
                 decoded.append((self.codes(image), first))
                 continue
-            whole = whole_picture(once(image), image.view, image.key)
+            picture = read_picture(image)
+            if key in self.coded.images and self.coded.known(key) is None:
+                opened[key] = picture  # its codes are made of the same pixels
+            whole = whole_picture(picture, image.view, image.key)
             tiles[first : first + count] = tile_pixels(whole, self.tile, self.canvases)
+
         numbers = torch.tensor(decoded, dtype=torch.long).reshape(-1, 2)
-        return Pictures(self.coded.coded(once), tiles, numbers)
+        return Pictures(self.coded.coded(opened), tiles, numbers)
 
 
 def tile_pixels(picture: PILImage.Image, tile: int, canvases: Canvases | None) -> Tensor:
