@@ -23,10 +23,11 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from benchmarks.timing import Call, Comparison, as_json, interleave, machine, show
+from unictk.backbones.drawing import Drawing
 from unictk.backbones.janus.backbone import Janus
 from unictk.backbones.janus.configs import image_config, language_config, vision_config
 from unictk.backbones.janus.layout import JanusLayout
-from unictk.backbones.janus.sampling import Drawing, draw
+from unictk.backbones.janus.sampling import draw
 from unictk.samples import Request, Sampling, Text
 
 PROMPT = "A red ball to the left of a blue box, and a small green star above them, on a grey ground."
@@ -105,8 +106,8 @@ class Arms:
         """Our codes, by torch's one stream as transformers draws from it, or greedily."""
         prompt = self.model.network.embed(self.ids[0], None)
         follows = torch.zeros(pictures, dtype=torch.long)
-        cells = self.model.layout.cells
-        drawing = Drawing([prompt], follows, range(pictures), cells, SCALE, 0.0 if greedy else 1.0)
+        side = self.model.layout.side
+        drawing = Drawing([prompt], follows, range(pictures), side, side, SCALE, 0.0 if greedy else 1.0)
         stream = None if greedy else lambda logits, number: torch.multinomial(logits.softmax(-1), 1)[:, 0]
         return draw(self.model.network, self.model.layout.vocabulary, drawing, stream)
 

@@ -83,6 +83,7 @@ def tiny_layout(
     image_size: int = 16,
     canvases: Sequence[Sequence[int]] = CANVASES,
     drawing_prompt: str = DRAW,
+    **more: object,
 ) -> UniTokenLayout:
     """16-pixel pictures of 16 codes; tiles of 12 pixels and 9 features; the bundled tokenizer."""
     return UniTokenLayout(
@@ -98,15 +99,17 @@ def tiny_layout(
         condition_dropout=condition_dropout,
         drawing_prompt=drawing_prompt,
         legacy=legacy,
+        **more,  # type: ignore[arg-type]
     )
 
 
-def make_unitoken(**options: object) -> UniToken:
+def make_unitoken(layout: UniTokenLayout | None = None, **options: object) -> UniToken:
     """The whole backbone, with random weights that are livelier than fresh ones."""
     language = language_config(32, 48, 2, 4, 4, max_position_embeddings=512)
     vision = vision_config(24, 48, 1, 2, image_size=12, patch_size=4, pooling_head=False)
     tokenizer = VQTokenizer(32, (1, 1, 2), 1, 8, 32, 8)
-    backbone = UniToken(tiny_layout(), language, vision, tokenizer, seed=3, **options)  # type: ignore[arg-type]
+    chosen = layout or tiny_layout()
+    backbone = UniToken(chosen, language, vision, tokenizer, seed=3, **options)  # type: ignore[arg-type]
     with torch.no_grad():
         for parameter in backbone.network.parameters():
             if parameter.ndim == 2:

@@ -14,9 +14,10 @@ from lightning.pytorch.callbacks import LambdaCallback, ModelCheckpoint
 from showo_makers import make_showo
 from torch import Tensor
 from torch.nn import functional
-from unitoken_makers import make_unitoken
+from unitoken_makers import make_unitoken, tiny_layout
 
 from unictk.backbones.unitoken.backbone import UniToken
+from unictk.backbones.unitoken.layout import UniTokenLayout
 from unictk.callbacks.held_loss import HeldLoss
 from unictk.datamodules.instructions.files import InstructionFiles
 from unictk.datamodules.instructions.stream import Instructions
@@ -38,10 +39,14 @@ def files(tmp_path: Path) -> InstructionFiles:
 
 
 def module_of(
-    files: InstructionFiles, kind: type[InstructionStage] = JointTraining, z_weight: float = 1e-5, **more: Any
+    files: InstructionFiles,
+    kind: type[InstructionStage] = JointTraining,
+    z_weight: float = 1e-5,
+    layout: UniTokenLayout | None = None,
+    **more: Any,
 ) -> InstructionStage:
     options = {"optimizer": SGD, "batch_size": 4, **more}
-    return kind(make_unitoken(z_weight=z_weight), "s2", data=files, **options)
+    return kind(make_unitoken(layout, z_weight=z_weight), "s2", data=files, **options)
 
 
 def data_of(module: InstructionStage) -> Instructions:
@@ -143,6 +148,15 @@ def test_one_batch_of_four_is_two_of_two(tmp_path: Path, files: InstructionFiles
     assert set(whole) == set(halves)
     for name, gradient in whole.items():
         torch.testing.assert_close(halves[name], gradient, atol=1e-5, rtol=1e-3, msg=name)
+
+
+def test_a_step_on_packed_rows_is_that_on_padded_ones(tmp_path: Path, files: InstructionFiles) -> None:
+    padded, _ = gradients(tmp_path, module_of(files))
+    packed, _ = gradients(tmp_path, module_of(files, layout=tiny_layout(packing=400)))
+    assert padded.keys() == packed.keys()
+    for name, gradient in padded.items():
+        torch.testing.assert_close(packed[name], gradient, atol=1e-5, rtol=1e-3, msg=name)
+    assert max(gradient.abs().max().item() for gradient in padded.values()) > 1e-3
 
 
 def test_alignment_moves_tower_and_adapter_only(tmp_path: Path, files: InstructionFiles) -> None:

@@ -72,6 +72,15 @@ class WritesTokenizer(Protocol):
 
 
 @runtime_checkable
+class LeavesUnread(Protocol):
+    """A backbone that can be set so that nothing reaches some of its parts."""
+
+    def unread(self) -> Mapping[str, str]:
+        """Names of such parts, each with the setting that leaves it unread; they never train."""
+        ...
+
+
+@runtime_checkable
 class Backbone(Protocol):
     """A unified model: reads and draws. Also an ``nn.Module``."""
 

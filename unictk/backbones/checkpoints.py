@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unictk.errors import WeightsError, not_a_choice
 
@@ -281,6 +281,14 @@ def check_shapes(
     if name.removeprefix(prefix) in _VOCABULARY and other[1:] == shape[1:]:
         raise WeightsError(f"{file}: {name} has a vocabulary of {other[0]} rows, expected {shape[0]}")
     raise WeightsError(f"{file}: {name} has shape {other}, expected {shape} ({len(wrong)} tensors differ)")
+
+
+def fill_module(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give a module tensors that fit it, as float32; one on the meta device is made real."""
+    state = dict(tensors)
+    for name in list(state):  # one by one, so that never two whole copies are held
+        state[name] = state[name].to(torch.float32, copy=True)
+    module.load_state_dict(state, assign=True)
 
 
 def write_tensors(file: Path, tensors: Mapping[str, Tensor], inside: str | None = None) -> None:

@@ -1,9 +1,25 @@
-"""Settings of sampling that only some backbones have."""
+"""Settings that do not fit: sizes that disagree, sampling that only some backbones have."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from unictk.errors import UserError
 from unictk.samples import Sampling
+
+SizePair = tuple[str, object, str, object]
+"""A setting, its value, another one, and its value."""
+
+
+def check_equal(pairs: Sequence[SizePair]) -> None:
+    """Refuse sizes of a backbone that disagree, naming both.
+
+    Raises:
+        UserError: the first pair of them.
+    """
+    for name, value, other, limit in pairs:
+        if value != limit:
+            raise UserError(f"backbone: {name} is {value}, {other} {limit}; they must be equal")
 
 
 def refuse_masked_drawing(sampling: Sampling, draws: str) -> None:

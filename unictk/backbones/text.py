@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 REMEMBERED = 65_536
@@ -25,9 +26,8 @@ class TextCodec:
         self.tokenizer, self.vocabulary = tokenizer, vocabulary
         self.concept_ids: dict[str, int] = {}
         self._controls = {number: str(token) for number, token in tokenizer.added_tokens_decoder.items()}
-        self._control_names = _any_of(self._controls.values())
         self._concept_names: re.Pattern[str] | None = None
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._known: dict[tuple[str, bool], tuple[int, ...]] = {}
 
     def attach(self, tokens: Iterable[str]) -> None:
         """Give the concept tokens the ids behind the tables, in order."""
@@ -35,32 +35,40 @@ class TextCodec:
         self._concept_names = _any_of(self.concept_ids)
         self._known.clear()
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        """Ids of a text, unframed."""
-        known = self._known.get(text)
+    def encode(self, text: str, opening: bool = False) -> tuple[int, ...]:
+        """Ids of a text, unframed; ``opening`` where it is the first of its sequence."""
+        known = self._known.get((text, opening))
         if known is None:
             pieces = self._concept_names.split(text) if self._concept_names else [text]
-            known = tuple(number for piece in pieces if piece for number in self._piece(piece))
+            found: list[int] = []
+            for place, piece in enumerate(pieces):
+                if (concept := self.concept_ids.get(piece)) is not None:
+                    found.append(concept)
+                elif piece:
+                    found += self.piece(piece, opening and not any(pieces[:place]))
+            known = tuple(found)
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            self._known[text] = known
+            self._known[text, opening] = known
         return known
 
-    def _piece(self, piece: str) -> list[int]:
-        if (concept := self.concept_ids.get(piece)) is not None:
-            return [concept]
+    def piece(self, piece: str, opening: bool) -> Sequence[int]:
+        """Ids of a text without concept tokens; most tokenizers do not ask whether it is the first."""
         parts = self._control_names.split(piece) if self._control_names else [piece]
         # Cut in the middle, a control token's name is ordinary text.
         cut = [half for part in parts for half in self._halves(part) if half]
-        return [
-            number for half in cut for number in self.tokenizer(half, add_special_tokens=False)["input_ids"]
-        ]
+        return [number for half in cut for number in self.plain(half)]
 
-    def _halves(self, part: str) -> tuple[str, ...]:
-        return (part[:2], part[2:]) if part in self._controls.values() else (part,)
+    def plain(self, piece: str) -> list[int]:
+        """Ids that the tokenizer gives, control tokens included."""
+        return list(self.tokenizer(piece, add_special_tokens=False)["input_ids"])
+
+    def is_text(self, number: int) -> bool:
+        """Whether an id is a piece of text: no control token and no unused row."""
+        return number < len(self.tokenizer) and number not in self._controls
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of answer ids: concept tokens as their strings, control tokens and unused rows left out."""
+        """Text of answer ids: concept tokens as their strings, whatever is no text left out."""
         names = {number: token for token, number in self.concept_ids.items()}
         pieces: list[str] = []
         plain: list[int] = []
@@ -68,12 +76,19 @@ class TextCodec:
             if number in names:
                 pieces += [self.tokenizer.decode(plain) if plain else "", names[number]]
                 plain = []
-            elif number < len(self.tokenizer) and number not in self._controls:
+            elif self.is_text(number):
                 plain.append(number)
         pieces.append(self.tokenizer.decode(plain) if plain else "")
         return "".join(pieces).strip()
 
+    def _halves(self, part: str) -> tuple[str, ...]:
+        return (part[:2], part[2:]) if part in self._controls.values() else (part,)
+
+    @cached_property
+    def _control_names(self) -> re.Pattern[str] | None:
+        return _any_of(self._controls.values())
+
 
 def _any_of(names: Iterable[str]) -> re.Pattern[str] | None:
-    longest_first = sorted(names, key=len, reverse=True)
+    longest_first = sorted((name for name in names if name), key=len, reverse=True)
     return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")") if longest_first else None

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from unictk.backbones.base import Backbone
+from unictk.backbones.base import Backbone, LeavesUnread
 from unictk.errors import UserError, not_a_choice
 
 TOKENIZER = "tokenizer"
@@ -51,7 +51,7 @@ def freeze(
     rates: Mapping[str, float],
     undecayed: Sequence[str],
 ) -> list[Named]:
-    """Let train what ``trains`` names and ``freezes`` does not, and nothing else.
+    """Let train what ``trains`` names and ``freezes`` does not, and nothing else; never what is unread.
 
     Args:
         backbone: whose parameters.
@@ -62,7 +62,7 @@ def freeze(
         undecayed: rules for what has no weight decay.
 
     Raises:
-        UserError: a rule of another model, or one that would train the image tokenizer.
+        UserError: a rule of another model, one that would train the image tokenizer, or nothing to train.
     """
     parts = backbone.parts()
     named = {f"{part}.{name}": p for part, module in parts.items() for name, p in module.named_parameters()}
@@ -78,11 +78,12 @@ def freeze(
                 raise not_a_choice(f"{key}.{place}", first, sorted(parts))
             if place == "trains" and not any(matches(rule, name) for name in named):
                 raise UserError(f"{key}.trains: {rule!r} names no parameter; nearest: {first}")
+    unread: Mapping[str, str] = backbone.unread() if isinstance(backbone, LeavesUnread) else {}
     found = []
     for module in parts.values():
         module.requires_grad_(False)
     for name, parameter in named.items():
-        chosen = _any(trains, name) and not _any(freezes, name)
+        chosen = _any(trains, name) and not _any(freezes, name) and name.partition(".")[0] not in unread
         if chosen and name.startswith(f"{TOKENIZER}."):
             raise UserError(
                 f"{key}.trains: {name} is of the image tokenizer, which does not train; "
@@ -92,6 +93,12 @@ def freeze(
         rate = next((value for rule, value in rates.items() if matches(rule, name)), 1.0)
         found.append(Named(name, parameter, chosen, rate, not _any(undecayed, name)))
     if not any(one.trains for one in found):
+        if unread:
+            reason = next(iter(unread.values()))
+            raise UserError(
+                f"{key}.trains: nothing is left to train of {', '.join(trains) or 'nothing'}: {reason} "
+                f"leaves {', '.join(unread)} unread"
+            )
         raise UserError(f"{key}.freezes: nothing is left to train of {', '.join(trains) or 'nothing'}")
     return found
 

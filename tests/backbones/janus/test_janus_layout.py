@@ -19,8 +19,9 @@ from unictk.backbones.checkpoints import BUNDLED_TOKENIZER, load_tokenizer
 from unictk.backbones.janus.layout import JanusLayout, unconditional
 from unictk.backbones.janus.processor import write_processor
 from unictk.backbones.janus.shelf import letterbox
-from unictk.backbones.janus.vocabulary import IGNORED, Vocabulary, janus_tokenizer
+from unictk.backbones.janus.vocabulary import Vocabulary, janus_tokenizer
 from unictk.backbones.pictures import from_levels
+from unictk.backbones.sequences import IGNORED
 from unictk.datamodules.pictures import to_tensor
 from unictk.errors import UserError, WeightsError
 from unictk.samples import Image, Request, Sample, Text, View
@@ -203,11 +204,11 @@ def test_a_mirrored_view_is_mirrored_where_it_is_read_and_where_it_is_drawn(layo
     square = np.random.default_rng(3).integers(0, 255, (16, 16, 3), np.uint8)
     found = []
     for flip in (0.0, 1.0):
-        shelf = layout.shelf()
+        read, drawn = layout.read_shelf(), layout.code_shelf()
         image = Image(square, view=View(flip=flip), key="a")
-        shelf.place(image, drawn=False)
-        shelf.place(image, drawn=True)
-        found.append((shelf.seen().squares[0], shelf.drawn().squares[0]))
+        read.place(image)
+        drawn.place(image)
+        found.append((read.seen().squares[0], drawn.coded().squares[0]))
     for plain, mirrored in zip(*found, strict=True):
         assert torch.equal(plain.flip(-1), mirrored)
 

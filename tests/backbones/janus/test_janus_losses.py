@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from unictk.backbones.base import Rows
+from unictk.backbones.drawing import Drawing, seeded
 from unictk.backbones.janus.backbone import Janus
-from unictk.backbones.janus.sampling import Drawing, draw, seeded
+from unictk.backbones.janus.sampling import draw
 from unictk.backbones.pictures import from_levels
 from unictk.concepts.tokens import ConceptTokens
 from unictk.samples import Image, Sample, Text
@@ -100,7 +101,7 @@ def test_case_22_the_loss_of_sampled_codes_is_what_sampling_gave_them(model: Jan
     tape = model.layout.prompt(Sample(*before), draws=True)
     parts = model.layout.batch([tape])
     vectors = model._inputs(parts, None, parts.drawn.codes)[0]
-    some = Drawing([vectors], torch.zeros(1, dtype=torch.long), [3], cells=16)
+    some = Drawing([vectors], torch.zeros(1, dtype=torch.long), [3], rows=4, columns=4)
     own, log_likelihood = seeded(some), [0.0]
 
     def pick(logits: Tensor, number: int) -> Tensor:

@@ -9,9 +9,10 @@ import torch
 from janus_makers import make_janus, stock_codes
 from torch import Tensor
 
+from unictk.backbones.drawing import Drawing, seeded
 from unictk.backbones.janus.backbone import Janus
 from unictk.backbones.janus.layout import unconditional
-from unictk.backbones.janus.sampling import Drawing, draw, seeded
+from unictk.backbones.janus.sampling import draw
 from unictk.backbones.keyvalues import Recorder
 from unictk.samples import Request, Sampling, Text
 
@@ -33,7 +34,7 @@ def prompts_of(model: Janus, *lengths: int) -> list[list[int]]:
 def drawing(model: Janus, prompts: list[list[int]], scale: float, **more: object) -> Drawing:
     vectors = [model.network.embed(torch.tensor(prompt), None) for prompt in prompts]
     settings = {"temperature": 0.0, "seeds": range(len(prompts)), "follows": torch.arange(len(prompts))}
-    return Drawing(vectors, cells=CELLS, scale=scale, **(settings | more))  # type: ignore[arg-type]
+    return Drawing(vectors, rows=4, columns=CELLS // 4, scale=scale, **(settings | more))  # type: ignore[arg-type]
 
 
 def published(
@@ -198,7 +199,7 @@ def test_case_20_compiled_layers_and_preallocated_keys_equal_eager_growing_ones(
 
 def test_our_own_chance_follows_the_probabilities() -> None:
     logits = torch.tensor([[0.0, 2.0, 1.0]])
-    some = Drawing([], torch.zeros(1), [7], cells=4000, temperature=0.5)
+    some = Drawing([], torch.zeros(1), [7], rows=40, columns=100, temperature=0.5)
     pick = seeded(some)
     drawn = torch.stack([pick(logits, number) for number in range(4000)]).flatten()
     expected = (logits[0] / 0.5).softmax(0)

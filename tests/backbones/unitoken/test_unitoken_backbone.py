@@ -8,9 +8,10 @@ import torch
 from unitoken_makers import make_unitoken
 
 from unictk.backbones.base import Backbone, Layout, Rows
+from unictk.backbones.codes import completed
+from unictk.backbones.sequences import IGNORED
 from unictk.backbones.unitoken.backbone import UniToken
-from unictk.backbones.unitoken.encoding import codes_of, tiles_of
-from unictk.backbones.unitoken.vocabulary import IGNORED
+from unictk.backbones.unitoken.encoding import tiles_of
 from unictk.concepts.tokens import ConceptTokens
 from unictk.errors import UserError
 from unictk.samples import Image, Request, Sample, Sampling, Text
@@ -116,7 +117,7 @@ def test_an_answer_is_what_the_model_finds_likeliest(model: UniToken) -> None:
     tape = model.layout.prompt(request, draws=False)
     vectors = model._inputs(model.layout.batch([tape]), None)[0]
     state = model.network.trunk(vectors, torch.arange(tape.length)[None])[0, -1]
-    tokens = model.network.logits(state, None, blank=words.vocabulary.codes)
+    tokens = model.network.logits(state, None, blank=model.vocabulary.codes)
     assert answer == words.decode([int(tokens.argmax())])
 
 
@@ -149,8 +150,8 @@ def test_a_picture_reads_the_same_drawn_or_from_its_file(model: UniToken) -> Non
     tiles = []
     for image in (drawn.as_segment(), Image(levels)):
         batch = model.layout.collate([Sample(image, Text("Good?"), Text("Yes.", target=True))]).parts
-        codes = codes_of(batch.pictures, model.image_tokenizer, model.layout, 8)
-        tiles.append(tiles_of(batch.pictures, codes, model.image_tokenizer, model.layout))
+        codes = completed(batch.pictures.coded, model._encode, model.layout.codes, 8)
+        tiles.append(tiles_of(batch.pictures, codes, model._decode, 12, model.layout.used_canvases))
     assert torch.equal(*tiles)
 
 

@@ -11,8 +11,9 @@ import torch
 from PIL import Image as PILImage
 from unitoken_makers import tiny_layout
 
+from unictk.backbones.sequences import IGNORED
 from unictk.backbones.unitoken.layout import UniTokenLayout
-from unictk.backbones.unitoken.vocabulary import CODE, IGNORED, Vocabulary
+from unictk.backbones.unitoken.vocabulary import CODE, Vocabulary
 from unictk.errors import UserError, WeightsError
 from unictk.samples import Image, Request, Sample, Text
 
@@ -181,15 +182,15 @@ def test_collate_puts_codes_features_and_targets_in_their_places() -> None:
     ]
     batch = layout.collate(samples)
     found, pictures = batch.parts.sequences, batch.parts.pictures
-    assert len(pictures.keys) == 3
-    assert pictures.unknown.tolist() == [0, 1]
-    assert pictures.squares.shape == (2, 3, 16, 16)
+    assert len(pictures.coded.keys) == 3
+    assert pictures.coded.unknown.tolist() == [0, 1]
+    assert pictures.coded.squares.shape == (2, 3, 16, 16)
     assert found.slot_picture.tolist() == [0, 1, 2, 0]
     halves = [layout.half(Image(PHOTO)), layout.half(Image(OTHER))]
     assert len(pictures.tiles) == sum(half.tiles for half in halves)
     assert len(found.feature_row) == 2 * len(halves[0].index) + len(halves[1].index)
-    every = torch.stack([codes.view(4, 4) + 1, codes.view(4, 4) + 2, codes.view(4, 4)])
-    ids, targets = found.filled(every, layout.vocabulary)
+    every = torch.stack([codes + 1, codes + 2, codes])
+    ids, targets = found.filled(every, 4, layout.vocabulary)
     assert not (ids == CODE).any()
     assert not (targets == CODE).any()
     tape = layout.tape(samples[1])
@@ -213,7 +214,7 @@ def test_what_the_model_drew_is_read_by_decoding_it() -> None:
     batch = layout.collate([Sample(drawn, Text("Good?"), Text("Yes.", target=True))])
     assert batch.parts.pictures.decoded.tolist() == [[0, 0]]
     assert len(batch.parts.pictures.tiles) == layout.half(drawn).tiles == 5
-    assert not len(batch.parts.pictures.unknown)
+    assert not len(batch.parts.pictures.coded.unknown)
 
 
 def test_the_limit_counts_the_tiles_and_is_named() -> None:

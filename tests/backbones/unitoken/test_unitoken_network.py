@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import (
     ChameleonForConditionalGeneration,
+    ChameleonImageProcessor,
     ChameleonVQVAE,
     ChameleonVQVAEConfig,
     JanusVQVAEConfig,
@@ -179,6 +180,18 @@ def test_case_10_pixels_as_the_encoder_reads_them() -> None:
     levels = torch.tensor([0, 1, 127, 128, 254, 255], dtype=torch.uint8)
     expected = torch.tensor([-1.0, -0.992157, -0.003922, 0.003922, 0.992157, 1.0])
     assert torch.allclose(from_levels(levels), expected, atol=1e-6)
+
+
+def test_case_10_the_stock_processor_has_other_pixels() -> None:
+    """Why it is not used: its white is not 1, so its codes are others."""
+    levels = torch.tensor([0, 1, 127, 128, 254, 255], dtype=torch.uint8)
+    picture = levels.repeat(3, 4, 1)
+    theirs = ChameleonImageProcessor()(
+        [picture], do_resize=False, do_center_crop=False, do_convert_rgb=False, return_tensors="pt"
+    )["pixel_values"][0, 0, 0]
+    assert torch.allclose(theirs, levels * 0.0078 - 1, atol=1e-4)
+    assert theirs[-1] == pytest.approx(0.989, abs=1e-4)
+    assert (theirs - from_levels(levels)).abs().max() > 0.01
 
 
 def test_case_11_the_tower_equals_the_stock_class_with_and_without_its_head() -> None:

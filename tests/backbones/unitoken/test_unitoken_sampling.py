@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from unitoken_makers import tiny_network
 
+from unictk.backbones.drawing import Drawing, pick_code
 from unictk.backbones.reading import read
 from unictk.backbones.unitoken.network import UniTokenNetwork
-from unictk.backbones.unitoken.sampling import Drawing, draw, pick_code
+from unictk.backbones.unitoken.sampling import draw
 from unictk.backbones.unitoken.vocabulary import CODE, Vocabulary
 
 V = Vocabulary.behind(text=20, codebook=30, begin=0, grids=3)
@@ -58,7 +59,7 @@ def published(
 
 
 def drawing(network: UniTokenNetwork, prompts: list[list[int]], scale: float, side=(4, 4), **more) -> Drawing:
-    vectors = [network.embed(torch.tensor(prompt), None) for prompt in prompts]
+    vectors = [network.embed(torch.tensor(prompt, dtype=torch.long), None) for prompt in prompts]
     settings = {"temperature": 0.0, "seeds": range(len(prompts)), "follows": torch.arange(len(prompts))}
     settings |= more
     return Drawing(vectors, rows=side[0], columns=side[1], scale=scale, **settings)
@@ -81,7 +82,7 @@ def test_case_15_guidance_in_one_batch_equals_two_contexts(network: UniTokenNetw
     together = draw(network, V, drawing(network, PROMPTS, scale))
     for row, prompt in enumerate(PROMPTS):
         ids, calls = published(network, prompt, scale, (4, 4))
-        assert torch.equal(V.read_block(ids), together[row])
+        assert torch.equal(V.read_block(ids).flatten(), together[row])
         assert (calls == 0) == (scale == 1)
         alone = draw(network, V, drawing(network, [prompt], scale))
         assert torch.equal(alone[0], together[row])
@@ -95,7 +96,48 @@ def test_case_15_guidance_changes_what_is_drawn(network: UniTokenNetwork) -> Non
 
 def test_case_14_a_grid_that_is_no_square(network: UniTokenNetwork) -> None:
     found = draw(network, V, drawing(network, PROMPTS[:1], 3.0, (2, 6)))
-    assert torch.equal(V.read_block(published(network, PROMPTS[0], 3.0, (2, 6))[0]), found[0])
+    assert torch.equal(V.read_block(published(network, PROMPTS[0], 3.0, (2, 6))[0]).flatten(), found[0])
+
+
+def test_case_14_a_prompt_of_no_ids_is_drawn_too(network: UniTokenNetwork) -> None:
+    """The picture alone, which is what guidance reads: then it changes nothing."""
+    ids, _ = published(network, [], 1.0, (4, 4))
+    for scale in (1.0, 3.0):
+        found = draw(network, V, drawing(network, [[]], scale))
+        assert torch.equal(V.read_block(ids).flatten(), found[0])
+
+
+def test_case_14_text_is_not_held_to_a_grid(network: UniTokenNetwork) -> None:
+    """Outside of pictures nothing is forced; answers leave out codes, which could not be shown."""
+    states = network.trunk(network.embed(torch.tensor([PROMPTS[0]]), None), torch.arange(5)[None])[:, -1]
+    plain, answer = network.logits(states, None), network.logits(states, None, blank=V.codes)
+    kept = [number for number in range(V.size) if not V.codes.start <= number < V.codes.stop]
+    assert torch.equal(answer[:, kept], plain[:, kept])
+    assert allowed([V.grid + 1, V.grid + 1, *[5, 5, V.newline] * 2, V.end_of_image], (2, 2)) is None
+
+
+def test_case_15_without_guidance_there_is_no_second_context(
+    network: UniTokenNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With it there is one for all pictures: the ids that open a picture, at positions from 0 on."""
+    seen: list[tuple[int, Tensor]] = []
+    trunk = network.trunk
+
+    def watched(vectors: Tensor, positions: Tensor, *more: object) -> Tensor:
+        seen.append((len(vectors), positions))
+        return trunk(vectors, positions, *more)
+
+    monkeypatch.setattr(network, "trunk", watched)
+    draw(network, V, drawing(network, PROMPTS, 1.0))
+    assert {rows for rows, _ in seen} == {3}
+    assert len(seen) == 16  # the prompts, then every code but the last
+    seen.clear()
+    draw(network, V, drawing(network, PROMPTS, 3.0))
+    assert [rows for rows, _ in seen[:2]] == [4, 6], (
+        "three prompts and one context beside them, then two rows each"
+    )
+    assert seen[0][1][3, -3:].tolist() == [0, 1, 2]
+    assert seen[1][1][3:].unique().tolist() == [3]
 
 
 def test_case_16_reading_several_ids_at_once_leaves_the_same_cache(network: UniTokenNetwork) -> None:

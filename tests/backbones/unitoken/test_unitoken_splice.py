@@ -18,10 +18,10 @@ from unitoken_makers import (
 )
 
 from unictk.backbones.losses import token_losses
+from unictk.backbones.sequences import IGNORED
 from unictk.backbones.unitoken.anyres import CANVASES, ContinuousHalf, tiled_half, whole_half
 from unictk.backbones.unitoken.batch import Sequences, sequences
 from unictk.backbones.unitoken.tape import Tape, splice
-from unictk.backbones.unitoken.vocabulary import IGNORED
 
 
 def tapes(halves: list[ContinuousHalf], legacy: bool = True) -> list[Tape]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from unictk.backbones.codes import Coded
 from unictk.backbones.janus.tape import Tape
-from unictk.backbones.janus.vocabulary import IGNORED
 from unictk.backbones.ondevice import OnDevice
+from unictk.backbones.sequences import IGNORED, pad_right
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +25,6 @@ class Seen(OnDevice):
     squares: Tensor
     decoded: Tensor
     codes: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn(OnDevice):
-    """Distinct pictures as codes (J, cells), -1 where they are not known yet.
-
-    ``unknown`` (U,) says which pictures those are, ``squares`` (U, 3, side, side) uint8 are what becomes
-    their codes, ``keys`` names all J.
-    """
-
-    codes: Tensor
-    unknown: Tensor
-    squares: Tensor
-    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +70,7 @@ class JanusBatch(OnDevice):
     """All parts of a batch."""
 
     seen: Seen
-    drawn: Drawn
+    drawn: Coded
     sequences: Sequences
 
 
@@ -106,13 +93,6 @@ def sequences(tapes: Sequence[Tape], sources: Sequence[int], pad: int) -> Sequen
         kinds += list(torch.tensor(found, dtype=torch.long).reshape(-1, 3).unbind(1))
     ids = pad_right([tape.ids for tape in tapes], pad)
     return Sequences(ids, pad_right([tape.targets() for tape in tapes], IGNORED), *kinds)
-
-
-def pad_right(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """(rows, longest) int64."""
-    longest = max((len(row) for row in rows), default=0)
-    padded = [[*row, *[value] * (longest - len(row))] for row in rows]
-    return torch.tensor(padded, dtype=torch.long).reshape(len(rows), longest)
 
 
 def _put(vectors: Tensor, row: Tensor, start: Tensor, pictures: Tensor) -> Tensor:

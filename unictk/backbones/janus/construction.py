@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from transformers import JanusConfig, JanusVisionConfig, JanusVQVAEConfig, LlamaConfig
 
+from unictk.backbones.checkpoints import fill_module
 from unictk.backbones.janus.layout import JanusLayout
 from unictk.backbones.janus.network import JanusNetwork
-from unictk.backbones.janus.weights import fill, load, random_weights
-from unictk.errors import UserError
+from unictk.backbones.janus.weights import load, random_weights
+from unictk.backbones.settings import SizePair, check_equal
 
 
 def build_network(config: JanusConfig, weights: str | None, seed: int) -> JanusNetwork:
@@ -21,7 +22,7 @@ def build_network(config: JanusConfig, weights: str | None, seed: int) -> JanusN
             return network
     with torch.device("meta"):
         network = JanusNetwork(config)
-    fill(network, load(weights, network)[0])
+    fill_module(network.stock, load(weights, network)[0])
     network.make_buffers(torch.device("cpu"))
     return network
 
@@ -30,7 +31,7 @@ def check_sizes(
     layout: JanusLayout, language: LlamaConfig, vision: JanusVisionConfig, image: JanusVQVAEConfig
 ) -> None:
     """Refuse a layout, language model, tower and image tokenizer whose sizes disagree, naming both values."""
-    pairs = [
+    pairs: list[SizePair] = [
         ("layout.image_size", layout.image_size, "vision.image_size", vision.image_size),
         ("layout.patch", layout.image_size // layout.side, "vision.patch_size", vision.patch_size),
         (
@@ -47,6 +48,4 @@ def check_sizes(
             language.max_position_embeddings,
         ),
     ]
-    for name, value, other, limit in pairs:
-        if value != limit:
-            raise UserError(f"backbone: {name} is {value}, {other} {limit}; they must be equal")
+    check_equal(pairs)

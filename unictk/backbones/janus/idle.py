@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unictk.backbones.base import Rows
 from unictk.backbones.janus.batch import JanusBatch
 from unictk.backbones.janus.network import JanusNetwork
-from unictk.backbones.janus.vocabulary import IGNORED
+from unictk.backbones.sequences import IGNORED
 
 
 def idle_zero(network: JanusNetwork, batch: JanusBatch, states: Tensor, rows: Rows | None) -> Tensor:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import torch
 from annotated_types import Ge, Interval
 
-from unictk.backbones.codes import CodeStore
 from unictk.backbones.janus.batch import JanusBatch, sequences
-from unictk.backbones.janus.shelf import LEAST, Shelf
+from unictk.backbones.janus.shelf import LEAST, ReadShelf
 from unictk.backbones.janus.tape import Slot, Tape
 from unictk.backbones.janus.template import Template
-from unictk.backbones.janus.vocabulary import IGNORED, Vocabulary, janus_tokenizer
+from unictk.backbones.janus.vocabulary import Vocabulary, janus_tokenizer
+from unictk.backbones.sequences import IGNORED, SequenceLayout
 from unictk.backbones.text import TextCodec
 from unictk.chance import generator
 from unictk.errors import UserError
-from unictk.samples import Batch, Counts, Image, Request, Sample, Text
+from unictk.samples import Counts, Image, Request, Sample, Text
 
 
-class JanusLayout:
+class JanusLayout(SequenceLayout[Tape]):
     """Sequence building (Janus-Pro, arXiv 2501.17811), for any number of pictures.
 
     Args:
@@ -54,19 +53,10 @@ class JanusLayout:
             )
         words = janus_tokenizer(tokenizer)
         self.vocabulary = Vocabulary.of(words, vocabulary)
-        self.codec = TextCodec(words, self.vocabulary.size)
-        self.side = image_size // patch
-        self.cells = self.side**2
-        self.image_size = image_size
+        super().__init__(TextCodec(words, self.vocabulary.size), image_size, image_size // patch, positions)
         self.codebook = codebook
-        self.positions = positions
         self.condition_dropout = condition_dropout
         self.template = Template(self.codec, self.vocabulary, self.cells, system.strip())
-        self.codes = CodeStore(fingerprint="")
-
-    def keep_codes(self, fingerprint: str, folder: Path | None) -> None:
-        """Share a code store with the backbone whose tokenizer has this fingerprint."""
-        self.codes = CodeStore(fingerprint, folder)
 
     # -- one sample ------------------------------------------------------------------------------------
 
@@ -86,27 +76,24 @@ class JanusLayout:
         """What stands before the answer, or before the picture that is asked for."""
         return self.template.prompt(request.segments, draws)
 
-    def counts(self, sample: Sample) -> Counts:
-        """Target text tokens and codes of drawn pictures, without reading any picture."""
-        return self._count(self.tape(sample))
+    def count(self, tape: Tape) -> Counts:
+        """Target text tokens and codes of drawn pictures."""
+        text = sum(target != IGNORED for target in tape.labels[1:])
+        return Counts(text=text, image=self.cells * sum(slot.drawn for slot in tape.slots))
 
-    def length(self, sample: Sample) -> int:
-        """Positions needed."""
-        return self.tape(sample.seeded(None)).length
+    def ending(self, text: str) -> list[int]:
+        """An answer and the end of its turn, as they follow a prompt."""
+        return self.template.ending(text)
 
-    def supports(self, sample: Sample) -> str | None:
-        """None, or why the sample does not fit."""
-        if not sample.segments or not sample.segments[-1].target:
-            return "its last segment must be a target"
-        if any(image.masked is not None for image in sample.images):
-            return "one of its pictures is drawn in part, and this model draws whole ones"
-        for codes in (image.codes for image in sample.images if image.codes is not None):
-            if codes.numel() != self.cells:
-                return f"one of its pictures has {codes.numel()} codes and this model's have {self.cells}"
-        needed = self.length(sample)
-        if needed > self.positions:
-            return f"it needs {needed} positions and the limit is {self.positions}"
-        return None
+    @property
+    def end(self) -> int:
+        """The id that closes an answer."""
+        return self.vocabulary.end
+
+    @property
+    def drawn_length(self) -> int:
+        """Positions of a picture that is drawn: nothing is behind its last code."""
+        return self.cells
 
     def _unconditional(self, tape: Tape) -> Tape:
         """As guidance reads a drawing: all of the prompt but its ends is padding, and is seen."""
@@ -119,32 +106,17 @@ class JanusLayout:
 
     # -- many samples ----------------------------------------------------------------------------------
 
-    def collate(self, samples: Sequence[Sample]) -> Batch:
-        """Whole sequences, and every distinct picture once.
-
-        Raises:
-            ValueError: a sample that :meth:`supports` refuses.
-        """
-        tapes = [self.tape(sample) for sample in samples]
-        longest = max((tape.length for tape in tapes), default=0)
-        if longest > self.positions:
-            raise ValueError(f"a sample needs {longest} positions and the limit is {self.positions}")
-        counts = sum((self._count(tape) for tape in tapes), Counts())
-        return Batch(len(samples), counts, counts, self.batch(tapes))
-
     def batch(self, tapes: Sequence[Tape]) -> JanusBatch:
         """The tapes as tensors, with the pictures they show."""
-        shelf = self.shelf()
-        sources = [shelf.place(slot.picture, slot.drawn) for tape in tapes for slot in tape.slots]
-        return JanusBatch(shelf.seen(), shelf.drawn(), sequences(tapes, sources, self.vocabulary.pad))
+        drawn, read = self.code_shelf(), self.read_shelf()
+        sources = [
+            (drawn if slot.drawn else read).place(slot.picture) for tape in tapes for slot in tape.slots
+        ]
+        return JanusBatch(read.seen(), drawn.coded(), sequences(tapes, sources, self.vocabulary.pad))
 
-    def shelf(self) -> Shelf:
-        """An empty collection of pictures."""
-        return Shelf(self.image_size, self.cells, self.codes)
-
-    def _count(self, tape: Tape) -> Counts:
-        text = sum(target != IGNORED for target in tape.labels[1:])
-        return Counts(text=text, image=self.cells * sum(slot.drawn for slot in tape.slots))
+    def read_shelf(self) -> ReadShelf:
+        """An empty collection of pictures that are read."""
+        return ReadShelf(self.image_size, self.cells)
 
 
 def unconditional(vocabulary: Vocabulary, length: int) -> list[int]:

@@ -1,28 +1,23 @@
 """Janus's network: transformers' ``JanusForConditionalGeneration``, its parts called one by one.
 
-The stock class holds all weights under the hub's names. The loop over its layers is here, because masks,
-key-value reuse and checkpointing are ours to decide per call.
+The stock class holds all weights under the hub's names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 from transformers import JanusConfig, JanusForConditionalGeneration
 
 from unictk.backbones.base import Rows as ConceptRows
 from unictk.backbones.codes import exact_convolutions
-from unictk.backbones.concept_rows import lookup, with_rows
-from unictk.backbones.keyvalues import KeyValues
+from unictk.backbones.concept_rows import with_rows
 from unictk.backbones.pictures import from_levels, to_levels
+from unictk.backbones.stock import CausalNetwork
 
 
-class JanusNetwork(nn.Module):
+class JanusNetwork(CausalNetwork):
     """Language model, both heads, vision tower, aligners and image tokenizer.
 
     Args:
@@ -40,69 +35,24 @@ class JanusNetwork(nn.Module):
         return self.stock.model.vqmodel
 
     @property
-    def input_table(self) -> Tensor:
-        """(vocabulary, hidden)."""
-        return self.stock.model.language_model.embed_tokens.weight
+    def language(self) -> nn.Module:
+        """The language model."""
+        return self.stock.model.language_model
 
     @property
-    def blocks(self) -> nn.ModuleList:
-        """The language model's layers."""
-        return self.stock.model.language_model.layers
+    def tower(self) -> nn.Module:
+        """The vision tower."""
+        return self.stock.model.vision_model
 
-    # -- into the language model -----------------------------------------------------------------------
-
-    def embed(self, ids: Tensor, rows: ConceptRows | None) -> Tensor:
-        """Input vectors of ids (...,), int64; ids behind the table are concept rows: (..., hidden)."""
-        return lookup(ids, self.input_table, rows)
+    # -- into the language model and out ---------------------------------------------------------------
 
     def features(self, pixels: Tensor) -> Tensor:
         """Pictures that are read, (B, 3, side, side) in [-1, 1], as vectors (B, cells, hidden)."""
-        if self.checkpoint_blocks and torch.is_grad_enabled():
-            states = checkpoint(self._vision_states, pixels, use_reentrant=False)
-        else:
-            states = self._vision_states(pixels)
-        return self.stock.model.aligner(states)
+        return self.stock.model.aligner(self.vision_states(pixels))
 
     def code_vectors(self, codes: Tensor) -> Tensor:
         """Image codes (...,) as input vectors (..., hidden)."""
         return self.stock.prepare_embeddings_for_image_generation(codes)
-
-    def _vision_states(self, pixels: Tensor) -> Tensor:
-        vision = self.stock.model.vision_model
-        hidden = vision.embeddings(pixels.to(vision.post_layernorm.weight.dtype))
-        return vision.post_layernorm(vision.encoder(inputs_embeds=hidden).last_hidden_state)
-
-    # -- through it and out ----------------------------------------------------------------------------
-
-    def trunk(
-        self,
-        vectors: Tensor,
-        positions: Tensor,
-        allowed: Tensor | None = None,
-        cache: KeyValues | None = None,
-    ) -> Tensor:
-        """Hidden states after the last norm.
-
-        Args:
-            vectors: (batch, length, hidden) input vectors.
-            positions: (batch, length) rotary positions.
-            allowed: (batch, length, keys) bool; keys are the cached ones followed by these. None: causal,
-                or everything for a single vector.
-            cache: keys and values of what came before, or a recorder of them.
-
-        Returns:
-            (batch, length, hidden).
-        """
-        mask = None if allowed is None else allowed[:, None]
-        language = self.stock.model.language_model
-        rotary = language.rotary_emb(vectors, position_ids=positions)
-        hidden = vectors
-        for layer in language.layers:
-            if self.checkpoint_blocks and torch.is_grad_enabled():
-                hidden = checkpoint(_run_layer, layer, hidden, mask, rotary, cache, use_reentrant=False)
-            else:
-                hidden = _run_layer(layer, hidden, mask, rotary, cache)
-        return language.norm(hidden)
 
     def logits(self, hidden: Tensor, rows: ConceptRows | None) -> Tensor:
         """Logits over the table's classes and, behind them, the concept rows: (..., vocabulary + rows)."""
@@ -137,25 +87,5 @@ class JanusNetwork(nn.Module):
 
     def cast(self, dtype: torch.dtype) -> None:
         """Change the weights' type; the image tokenizer and rotary frequencies stay fp32."""
-        self.to(dtype)
+        super().cast(dtype)
         self.image_tokenizer.float()
-        self.make_buffers(self.input_table.device)
-
-    def make_buffers(self, device: torch.device) -> None:
-        """Compute anew what no file holds: rotary frequencies and the tower's position numbers."""
-        language = self.stock.model.language_model
-        language.rotary_emb = type(language.rotary_emb)(language.config).to(device)
-        embeddings = self.stock.model.vision_model.embeddings
-        numbers = torch.arange(embeddings.num_positions, device=device)[None]
-        embeddings.position_ids = nn.Buffer(numbers, persistent=False)
-
-
-def _run_layer(
-    layer: nn.Module,
-    hidden: Tensor,
-    mask: Tensor | None,
-    rotary: Sequence[Tensor],
-    cache: KeyValues | None,
-) -> Tensor:
-    found = layer(hidden, attention_mask=mask, position_embeddings=tuple(rotary), past_key_values=cache)
-    return cast(Tensor, found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from unictk.backbones.janus.vocabulary import IGNORED
+from unictk.backbones.sequences import IGNORED, LabelledIds
 from unictk.samples import Image
 
 
@@ -23,10 +23,9 @@ class Slot:
 
 
 @dataclass(slots=True)
-class Tape:
+class Tape(LabelledIds):
     """A sequence under construction.
 
-    ``labels`` stand at the position they belong to; :meth:`targets` moves them to the one that predicts them.
     Image codes are no labels: they are predicted by another head, from the position before each.
     """
 
@@ -35,9 +34,9 @@ class Tape:
     slots: list[Slot] = field(default_factory=list)
 
     @property
-    def length(self) -> int:
-        """Positions used."""
-        return len(self.ids)
+    def pictures(self) -> list[Image]:
+        """The pictures that stand in it, in order."""
+        return [slot.picture for slot in self.slots]
 
     def tokens(self, ids: Sequence[int], is_target: bool = False) -> None:
         """Append ids, each its own label if they are targets."""
@@ -48,7 +47,3 @@ class Tape:
         """Append the cells of a picture."""
         self.slots.append(Slot(self.length, picture, picture.target))
         self.tokens([placeholder] * cells)
-
-    def targets(self) -> list[int]:
-        """Labels at the positions that predict them; the last position predicts no text."""
-        return [*self.labels[1:], IGNORED]

@@ -12,7 +12,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import JanusConfig
 
@@ -94,14 +93,6 @@ def check_config(file: Path, ours: JanusConfig) -> None:
         found, expected = (_plain(attrgetter(name)(config)) for config in (theirs, ours))
         if found != expected:
             raise WeightsError(f"{file}: {name} is {found}, expected {expected} (backbone.{key})")
-
-
-def fill(network: JanusNetwork, tensors: Mapping[str, Tensor]) -> None:
-    """Give a network the tensors of a file, as float32; one on the meta device is made real."""
-    state = dict(tensors)
-    for name in list(state):  # one by one, so that never two whole copies are held
-        state[name] = state[name].to(torch.float32, copy=True)
-    network.stock.load_state_dict(state, assign=True)
 
 
 def write(folder: Path, network: JanusNetwork, shard_bytes: int | None) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from transformers import PhiConfig
 
+from unictk.backbones.settings import SizePair, check_equal
 from unictk.backbones.showo.layout import ShowoLayout
 from unictk.backbones.showo.magvit import MagvitV2
 from unictk.backbones.showo.network import ShowoNetwork
@@ -52,7 +53,7 @@ def check_sizes(layout: ShowoLayout, language: PhiConfig, tokenizer: MagvitV2) -
             f"{tokenizer.downsample}; nearest: {max(below, tokenizer.downsample)}"
         )
     side = layout.image_size // tokenizer.downsample
-    pairs = [
+    pairs: list[SizePair] = [
         ("layout.codebook", layout.vocabulary.codebook, "image_tokenizer's codes", tokenizer.codebook_size),
         ("layout cells per image", layout.cells, "image_tokenizer's", side * side),
         (
@@ -62,6 +63,4 @@ def check_sizes(layout: ShowoLayout, language: PhiConfig, tokenizer: MagvitV2) -
             language.max_position_embeddings,
         ),
     ]
-    for name, value, other, limit in pairs:
-        if value != limit:
-            raise UserError(f"backbone: {name} is {value}, {other} {limit}; they must be equal")
+    check_equal(pairs)

@@ -6,12 +6,12 @@ import torch
 from torch import nn
 from transformers import ChameleonConfig, SiglipVisionConfig
 
+from unictk.backbones.settings import SizePair, check_equal
 from unictk.backbones.unitoken.configs import features_to_side
 from unictk.backbones.unitoken.layout import UniTokenLayout
 from unictk.backbones.unitoken.network import UniTokenNetwork
 from unictk.backbones.unitoken.vq import VQTokenizer
 from unictk.backbones.unitoken.weights import fill, load_network, load_tokenizer_state, load_tower
-from unictk.errors import UserError
 
 
 def build_network(
@@ -71,7 +71,7 @@ def check_sizes(
     layout: UniTokenLayout, language: ChameleonConfig, vision: SiglipVisionConfig, tokenizer: VQTokenizer
 ) -> None:
     """Refuse a layout, language model, tower and image tokenizer whose sizes disagree, naming both values."""
-    pairs = [
+    pairs: list[SizePair] = [
         ("layout.codebook", layout.vocabulary.codebook, "image_tokenizer.codebook", tokenizer.codebook_size),
         (
             "layout.image_size / patch",
@@ -88,6 +88,4 @@ def check_sizes(
             language.max_position_embeddings,
         ),
     ]
-    for name, value, other, limit in pairs:
-        if value != limit:
-            raise UserError(f"backbone: {name} is {value}, {other} {limit}; they must be equal")
+    check_equal(pairs)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Interval
 
 from unictk.backbones.checkpoints import BUNDLED_TOKENIZER, load_tokenizer
-from unictk.backbones.codes import CodeStore
+from unictk.backbones.packing import shared_rows
 from unictk.backbones.pictures import picture_size
+from unictk.backbones.sequences import IGNORED, SequenceLayout
 from unictk.backbones.turns import Turn, turns
 from unictk.backbones.unitoken.anyres import (
     CANVASES,
@@ -24,11 +24,11 @@ from unictk.backbones.unitoken.anyres import (
 from unictk.backbones.unitoken.batch import UniTokenBatch, sequences
 from unictk.backbones.unitoken.shelf import Shelf
 from unictk.backbones.unitoken.tape import Tape
-from unictk.backbones.unitoken.text import TextCodec
-from unictk.backbones.unitoken.vocabulary import CELLS_PER_GRID, IGNORED, Vocabulary
+from unictk.backbones.unitoken.text import ProbedCodec
+from unictk.backbones.unitoken.vocabulary import CELLS_PER_GRID, Vocabulary
 from unictk.chance import generator
 from unictk.errors import UserError
-from unictk.samples import Batch, Counts, Image, Request, Sample, Segment, Text
+from unictk.samples import Counts, Image, Request, Sample, Segment, Text
 
 DRAW = "Generate an image according to the following prompt:\n{prompt}"
 """How the authors ask for a picture."""
@@ -36,7 +36,7 @@ DRAW = "Generate an image according to the following prompt:\n{prompt}"
 _NO_HALF = ContinuousHalf((), torch.zeros(0, dtype=torch.long), 0)
 
 
-class UniTokenLayout:
+class UniTokenLayout(SequenceLayout[Tape]):
     """Sequence building (UniToken sections 3.1 and 3.2), for any number of pictures.
 
     Args:
@@ -55,6 +55,10 @@ class UniTokenLayout:
         before_image: ids between the end of a turn and the picture that answers it.
         legacy: as published: the separator is a target in every sample with a picture, and a picture to be
             drawn has a continuous half, which nothing that is predicted depends on.
+        packing: positions of a row that samples of a batch share in training; None: each has a row of its
+            own, padded to the longest. Samples do not see each other either way, and losses are equal.
+        encoding: what a picture that is read stands there as: codes and continuous vectors (``dual``, as
+            published), codes alone, or vectors alone. One that the model draws is always codes.
     """
 
     def __init__(
@@ -72,6 +76,8 @@ class UniTokenLayout:
         drawing_prompt: str = DRAW,
         before_image: Sequence[int] = (),
         legacy: bool = False,
+        packing: Annotated[int, Ge(1)] | None = None,
+        encoding: Literal["dual", "discrete", "continuous"] = "dual",
     ) -> None:
         if image_size % (patch * CELLS_PER_GRID):
             below = max(1, image_size // (patch * CELLS_PER_GRID)) * patch * CELLS_PER_GRID
@@ -81,36 +87,37 @@ class UniTokenLayout:
             )
         if "{prompt}" not in drawing_prompt:
             raise UserError(f"backbone.layout.drawing_prompt: {drawing_prompt!r} has no {{prompt}}")
+        if legacy and encoding != "dual":
+            raise UserError(
+                f"backbone.layout.encoding: {encoding!r} with backbone.layout.legacy=true, which has both "
+                "halves of every picture; expected dual"
+            )
         try:
             self.canvases: Canvases = checked_canvases(canvases)
         except (TypeError, ValueError) as error:
             raise UserError(f"backbone.layout.canvases: {error}") from error
-        self.side = image_size // patch
-        self.codec = TextCodec(*_words(tokenizer, codebook, self.side, before_image))
-        self.vocabulary = self.codec.vocabulary
-        self.image_size = image_size
+        side = image_size // patch
+        words, self.vocabulary = _words(tokenizer, codebook, side, before_image)
+        super().__init__(ProbedCodec(words, self.vocabulary), image_size, side, positions)
         self.tile = tile
         self.tile_side = tile // tile_patch
         self.any_resolution = any_resolution
-        self.positions = positions
         self.condition_dropout = condition_dropout
         self.drawing_prompt = drawing_prompt
         self.legacy = legacy
-        self.codes = CodeStore(fingerprint="")
-
-    def keep_codes(self, fingerprint: str, folder: Path | None) -> None:
-        """Share a code store with the backbone whose tokenizer has this fingerprint."""
-        self.codes = CodeStore(fingerprint, folder)
+        self.packing = packing
+        self.encoding = encoding
 
     # -- one sample ------------------------------------------------------------------------------------
 
     def half(self, image: Image, final: bool = True, counting: bool = False) -> ContinuousHalf | None:
-        """The continuous half of a picture; None for one that the model draws in the ``final`` turn.
+        """The continuous half of a picture; None where it has none.
 
-        Nothing comes after such a picture that could read it. One that later turns speak of has its half.
+        That is one that the model draws in the ``final`` turn, since nothing comes after it that could read
+        it (one that later turns speak of has its half), and every picture where only codes are read.
         ``counting``: one of no length, for which no file is read.
         """
-        if image.target and final and not self.legacy:
+        if self.encoding == "discrete" or (image.target and final and not self.legacy):
             return None
         if counting:
             return _NO_HALF
@@ -132,24 +139,29 @@ class UniTokenLayout:
         return tape
 
     def counts(self, sample: Sample) -> Counts:
-        """Target text tokens and target positions of drawn pictures, without reading any picture."""
-        return _count(self._tape(sample, counting=True))
+        """Targets that ``collate`` would give this sample, without reading any picture."""
+        return self.count(self._tape(sample, counting=True))
 
-    def length(self, sample: Sample) -> int:
-        """Positions needed, those of continuous vectors included."""
-        return self.tape(sample.seeded(None)).length
+    def count(self, tape: Tape) -> Counts:
+        """Target text tokens and target positions of drawn pictures."""
+        labelled = [
+            draws for target, draws in zip(tape.targets(), tape.drawn(), strict=True) if target != IGNORED
+        ]
+        return Counts(text=len(labelled) - sum(labelled), image=sum(labelled))
 
-    def supports(self, sample: Sample) -> str | None:
-        """None, or why the sample does not fit."""
-        if not sample.segments or not sample.segments[-1].target:
-            return "its last segment must be a target"
-        for codes in (image.codes for image in sample.images if image.codes is not None):
-            if codes.numel() != self.side**2:
-                return f"one of its pictures has {codes.numel()} codes and this model's have {self.side**2}"
-        needed = self.length(sample)
-        if needed > self.positions:
-            return f"it needs {needed} positions and the limit is {self.positions}"
-        return None
+    def ending(self, text: str) -> list[int]:
+        """An answer and the end of its turn, as they follow a prompt."""
+        return [*self.codec.encode(text), self.end]
+
+    @property
+    def end(self) -> int:
+        """The id that closes an answer."""
+        return self.vocabulary.end_of_turn
+
+    @property
+    def drawn_length(self) -> int:
+        """Positions of a picture that is drawn, with its sizes, newlines and ends."""
+        return len(self.vocabulary.block(self.side, self.side))
 
     def _tape(self, sample: Sample, counting: bool) -> Tape:
         target = sample.segments[-1]
@@ -190,39 +202,39 @@ class UniTokenLayout:
         tape.tokens([self.vocabulary.end_of_turn], turn.answers, draws=drawn)
 
     def _picture(self, tape: Tape, image: Image, final: bool, counting: bool) -> None:
-        tape.picture(image, (self.side, self.side), self.half(image, final, counting), self.legacy)
+        half = self.half(image, final, counting)
+        if half is not None and self.encoding == "continuous" and not image.target:
+            tape.seen(image, half)
+        else:
+            tape.picture(image, (self.side, self.side), half, self.legacy)
 
     # -- many samples ----------------------------------------------------------------------------------
 
-    def collate(self, samples: Sequence[Sample]) -> Batch:
-        """Whole sequences, and every distinct picture once.
-
-        Raises:
-            ValueError: a sample that :meth:`supports` refuses.
-        """
-        tapes = [self.tape(sample) for sample in samples]
-        longest = max((tape.length for tape in tapes), default=0)
-        if longest > self.positions:
-            raise ValueError(f"a sample needs {longest} positions and the limit is {self.positions}")
-        counts = sum((_count(tape) for tape in tapes), Counts())
-        return Batch(len(samples), counts, counts, self.batch(tapes))
-
     def batch(self, tapes: Sequence[Tape]) -> UniTokenBatch:
-        """The tapes as tensors, with the pictures they show."""
-        shelf = self.shelf()
+        """The tapes as tensors, one a row, with the pictures they show."""
+        return self._batch(tapes, None)
+
+    def training_batch(self, tapes: Sequence[Tape]) -> UniTokenBatch:
+        """The tapes as tensors, several in a row of at most ``packing`` positions if it is set."""
+        if self.packing is None or not tapes:
+            return self._batch(tapes, None)
+        return self._batch(tapes, shared_rows([tape.length for tape in tapes], self.packing))
+
+    def _batch(self, tapes: Sequence[Tape], rows: Sequence[Sequence[int]] | None) -> UniTokenBatch:
+        shelf = self.shelf(self.used_canvases)
         codes = [shelf.codes(slot.picture) for tape in tapes for slot in tape.codes]
         tiles = [shelf.tiles(slot.picture, slot.half) for tape in tapes for slot in tape.features]
         first = [tile * self.tile_side**2 for tile in tiles]
-        return UniTokenBatch(shelf.pictures(), sequences(tapes, codes, first, self.vocabulary.pad))
+        return UniTokenBatch(shelf.pictures(), sequences(tapes, codes, first, self.vocabulary.pad, rows))
 
     @property
     def used_canvases(self) -> Canvases | None:
         """The canvases, or None for one squeezed tile a picture."""
         return self.canvases if self.any_resolution else None
 
-    def shelf(self) -> Shelf:
-        """An empty collection of pictures."""
-        return Shelf(self.image_size, self.side, self.tile, self.codes, self.used_canvases)
+    def shelf(self, canvases: Canvases | None) -> Shelf:
+        """An empty collection of pictures, on the canvases or squeezed."""
+        return Shelf(self.code_shelf(), self.tile, canvases)
 
 
 def _words(
@@ -234,10 +246,3 @@ def _words(
     small = load_tokenizer(BUNDLED_TOKENIZER)
     grids = side // CELLS_PER_GRID
     return small, Vocabulary.behind(len(small), codebook, int(small.eos_token_id), grids)
-
-
-def _count(tape: Tape) -> Counts:
-    labelled = [
-        draws for target, draws in zip(tape.targets(), tape.drawn(), strict=True) if target != IGNORED
-    ]
-    return Counts(text=len(labelled) - sum(labelled), image=sum(labelled))

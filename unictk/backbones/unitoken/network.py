@@ -1,24 +1,22 @@
 """UniToken's network: stock Chameleon layers with their own head, a SigLIP tower and the adapter between.
 
 State-dict names are the published ones. The layers, norms and rotary embedding are those of
-``transformers``; the loop over them is here, because masks, key-value reuse and checkpointing are ours to
-decide per call. The stock class with a head always blanks the logits of image codes, this one only when
+``transformers``. The stock class with a head always blanks the logits of image codes, this one only when
 asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 from transformers import ChameleonConfig, ChameleonModel, SiglipVisionConfig, SiglipVisionModel
 
 from unictk.backbones.base import Rows as ConceptRows
-from unictk.backbones.concept_rows import lookup, with_rows
+from unictk.backbones.concept_rows import with_rows
 from unictk.backbones.keyvalues import KeyValues
+from unictk.backbones.packing import Lengths, attend_within
+from unictk.backbones.stock import CausalNetwork
 from unictk.backbones.unitoken.configs import features_to_side
 
 
@@ -42,7 +40,7 @@ class ShardNorm(nn.Module):
         return plain * weight + bias
 
 
-class UniTokenNetwork(nn.Module):
+class UniTokenNetwork(CausalNetwork):
     """Language model, head, vision tower and adapter, under the published names.
 
     Args:
@@ -54,10 +52,10 @@ class UniTokenNetwork(nn.Module):
     def __init__(self, language: ChameleonConfig, vision: SiglipVisionConfig, vocabulary: int) -> None:
         super().__init__()
         language.vocab_size = vocabulary
-        language._attn_implementation = "sdpa"
         vision._attn_implementation = "sdpa"
         self.model = ChameleonModel(language)
         del self.model.vqmodel
+        attend_within(self.model.config)
         self.lm_head = nn.Linear(language.hidden_size, vocabulary, bias=False)
         self.adapter = nn.Sequential(
             nn.Linear(vision.hidden_size, language.hidden_size),
@@ -77,36 +75,17 @@ class UniTokenNetwork(nn.Module):
         self.checkpoint_blocks = False
 
     @property
-    def input_table(self) -> Tensor:
-        """(vocabulary, hidden)."""
-        return self.model.embed_tokens.weight
+    def language(self) -> ChameleonModel:
+        """The language model."""
+        return self.model
 
     @property
-    def blocks(self) -> nn.ModuleList:
-        """The transformer layers."""
-        return self.model.layers
-
-    def embed(self, ids: Tensor, rows: ConceptRows | None) -> Tensor:
-        """Input vectors of ids (...,), int64; ids behind the table are concept rows: (..., hidden)."""
-        return lookup(ids, self.input_table, rows)
-
-    def vision_states(self, pixels: Tensor) -> Tensor:
-        """The tower's last states after its last norm.
-
-        Args:
-            pixels: (tiles, 3, side, side) in [-1, 1], of the tower's own side.
-
-        Returns:
-            (tiles, tokens, width).
-        """
-        vit = self.vit
-        hidden = vit.embeddings(pixels.to(vit.post_layernorm.weight.dtype))
-        return vit.post_layernorm(vit.encoder(inputs_embeds=hidden).last_hidden_state)
+    def tower(self) -> SiglipVisionModel:
+        """The vision tower."""
+        return self.vit
 
     def features(self, pixels: Tensor) -> Tensor:
         """Continuous image vectors in the language model's input space, (tiles, tokens, hidden)."""
-        if self.checkpoint_blocks and torch.is_grad_enabled():
-            return self.adapter(checkpoint(self.vision_states, pixels, use_reentrant=False))
         return self.adapter(self.vision_states(pixels))
 
     def trunk(
@@ -115,28 +94,13 @@ class UniTokenNetwork(nn.Module):
         positions: Tensor,
         allowed: Tensor | None = None,
         cache: KeyValues | None = None,
+        lengths: Lengths | None = None,
     ) -> Tensor:
-        """Hidden states after the last norm.
+        """Hidden states after the last norm, (batch, length, hidden).
 
-        Args:
-            vectors: (batch, length, hidden) input vectors.
-            positions: (batch, length) rotary positions.
-            allowed: (batch, length, keys) bool; keys are the cached ones followed by these. None: causal,
-                which is the whole of it unless there is padding on the left or a cache.
-            cache: keys and values of what came before, or a recorder of them.
-
-        Returns:
-            (batch, length, hidden).
+        As every causal network's, and with ``lengths`` of the sequences that share rows: none sees another.
         """
-        mask = None if allowed is None else allowed[:, None]
-        rotary = self.model.rotary_emb(vectors, position_ids=positions)
-        hidden = vectors
-        for layer in self.blocks:
-            if self.checkpoint_blocks and torch.is_grad_enabled():
-                hidden = checkpoint(_run_layer, layer, hidden, mask, rotary, cache, use_reentrant=False)
-            else:
-                hidden = _run_layer(layer, hidden, mask, rotary, cache)
-        return self.model.norm(hidden)
+        return self.run_layers(vectors, positions, allowed, cache, lengths)
 
     def logits(self, hidden: Tensor, rows: ConceptRows | None, blank: slice | None = None) -> Tensor:
         """Logits over the tables' classes and, behind them, the concept rows: (..., vocabulary + rows).
@@ -152,19 +116,6 @@ class UniTokenNetwork(nn.Module):
         """Logits over a range of ids only: (..., count)."""
         return functional.linear(hidden, self.lm_head.weight[codes])
 
-    def cast(self, dtype: torch.dtype) -> None:
-        """Change the weights' type; rotary frequencies stay fp32, or far positions turn by wrong angles."""
-        self.to(dtype)
-        self.make_buffers(self.input_table.device)
-
-    def make_buffers(self, device: torch.device) -> None:
-        """Compute anew what no file holds: rotary frequencies and the tower's position numbers."""
-        self.model.rotary_emb = type(self.model.rotary_emb)(self.model.config).to(device)
-        embeddings = self.vit.embeddings
-        embeddings.position_ids = nn.Buffer(
-            torch.arange(embeddings.num_positions, device=device)[None], persistent=False
-        )
-
 
 def _share_norms(model: nn.Module, config: ChameleonConfig) -> None:
     heads, shards = config.num_attention_heads, config.model_parallel_size or 1
@@ -173,14 +124,3 @@ def _share_norms(model: nn.Module, config: ChameleonConfig) -> None:
         attention = layer.self_attn
         attention.q_norm = ShardNorm(shards, heads, width)
         attention.k_norm = ShardNorm(shards, config.num_key_value_heads or heads, width)
-
-
-def _run_layer(
-    layer: nn.Module,
-    hidden: Tensor,
-    mask: Tensor | None,
-    rotary: Sequence[Tensor],
-    cache: KeyValues | None,
-) -> Tensor:
-    states = layer(hidden, attention_mask=mask, position_embeddings=tuple(rotary), past_key_values=cache)
-    return states[0]

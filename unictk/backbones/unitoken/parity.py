@@ -11,14 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unictk.backbones.drawing import Drawing
 from unictk.backbones.losses import TokenLosses, token_losses
+from unictk.backbones.sequences import IGNORED
 from unictk.backbones.unitoken.anyres import whole_half
 from unictk.backbones.unitoken.batch import Sequences, sequences
 from unictk.backbones.unitoken.configs import language_config, vision_config
 from unictk.backbones.unitoken.network import UniTokenNetwork
-from unictk.backbones.unitoken.sampling import Drawing, draw
+from unictk.backbones.unitoken.sampling import draw
 from unictk.backbones.unitoken.tape import Tape, splice
-from unictk.backbones.unitoken.vocabulary import CELLS_PER_GRID, IGNORED, Vocabulary
+from unictk.backbones.unitoken.vocabulary import CELLS_PER_GRID, Vocabulary
 from unictk.backbones.unitoken.vq import VQTokenizer
 from unictk.backbones.unitoken.weights import fill, load_network, load_tokenizer_state
 from unictk.errors import WeightsError
@@ -96,7 +98,7 @@ class Golden:
         side = self.meta["generate"]["grids"] * CELLS_PER_GRID
         prompt = self.network.embed(self.inputs["generate.prompt_ids"], None)
         drawing = Drawing([prompt], torch.zeros(1, dtype=torch.long), [0], side, side, scale, 0.0)
-        ids = self.vocabulary.to_ids(draw(self.network, self.vocabulary, drawing))[0]
+        ids = self.vocabulary.to_ids(draw(self.network, self.vocabulary, drawing)).view(side, side)
         return torch.cat([ids, torch.full((side, 1), self.vocabulary.newline)], 1).flatten()
 
     def tokenizer(self) -> VQTokenizer:

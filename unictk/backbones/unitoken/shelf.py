@@ -1,4 +1,4 @@
-"""The distinct pictures of a batch, each read once."""
+"""The distinct pictures of a batch, each opened once."""
 
 from __future__ import annotations
 
@@ -6,77 +6,57 @@ import torch
 from PIL import Image as PILImage
 from torch import Tensor
 
-from unictk.backbones.codes import CodeStore, picture_key
-from unictk.backbones.pictures import code_square, whole_picture
+from unictk.backbones.codes import CodeShelf, picture_key, read_picture
+from unictk.backbones.pictures import whole_picture
 from unictk.backbones.unitoken.anyres import Canvases, ContinuousHalf, cut_tiles, squeezed
 from unictk.backbones.unitoken.batch import Pictures
-from unictk.datamodules.pictures import open_picture, to_tensor
+from unictk.datamodules.pictures import to_tensor
 from unictk.samples import Image
 
 
 class Shelf:
-    """Collects pictures; equal pictures in equal views share one place.
+    """Collects pictures that stand in sequences as codes, as features of tiles, or as both.
 
     Args:
-        size: side in pixels of the square that becomes codes.
-        side: codes to a side.
+        codes: an empty shelf for those that are codes.
         tile: side in pixels of what the vision tower reads.
-        store: codes that are known already.
         canvases: of the any-resolution model; None: one squeezed tile a picture.
     """
 
-    def __init__(self, size: int, side: int, tile: int, store: CodeStore, canvases: Canvases | None) -> None:
-        self.size, self.side, self.tile, self.store, self.canvases = size, side, tile, store, canvases
-        self.images: dict[str, Image] = {}
-        self.first_tiles: dict[int, tuple[int, int]] = {}
-        self.tile_count = 0
+    def __init__(self, codes: CodeShelf, tile: int, canvases: Canvases | None) -> None:
+        self.coded, self.tile, self.canvases = codes, tile, canvases
+        self._tiled: dict[str, tuple[Image, int, int]] = {}
+        self._tiles = 0
 
     def codes(self, image: Image) -> int:
-        """The picture's number."""
-        key = picture_key(image, self.size)
-        self.images.setdefault(key, image)
-        return list(self.images).index(key)
+        """The picture's number among those that are codes."""
+        return self.coded.place(image)
 
     def tiles(self, image: Image, half: ContinuousHalf) -> int:
         """The number of the picture's first tile."""
-        number = self.codes(image)
-        if number not in self.first_tiles:
-            self.first_tiles[number] = (self.tile_count, half.tiles)
-            self.tile_count += half.tiles
-        return self.first_tiles[number][0]
+        key = picture_key(image, self.coded.size)
+        if key not in self._tiled:
+            self._tiled[key] = (image, self._tiles, half.tiles)
+            self._tiles += half.tiles
+        return self._tiled[key][1]
 
     def pictures(self) -> Pictures:
         """What is known of them, and the pixels of what is not."""
-        codes = torch.full((len(self.images), self.side, self.side), -1, dtype=torch.long)
-        tiles = torch.zeros(self.tile_count, 3, self.tile, self.tile, dtype=torch.uint8)
-        unknown, squares, decoded = [], [], []
-        for number, (key, image) in enumerate(self.images.items()):
-            known = image.codes if image.codes is not None else self.store.get(key)
-            if known is not None:
-                codes[number] = known.reshape(self.side, self.side).cpu()
-            first, count = self.first_tiles.get(number, (0, 0))
+        opened: dict[str, PILImage.Image] = {}
+        tiles = torch.zeros(self._tiles, 3, self.tile, self.tile, dtype=torch.uint8)
+        decoded = []
+        for key, (image, first, count) in self._tiled.items():
             if image.codes is not None:
-                if count:
-                    decoded.append((number, first))
+                decoded.append((self.codes(image), first))
                 continue
-            if known is not None and not count:
-                continue
-            assert image.source is not None
-            picture = open_picture(image.source)
-            if known is None:
-                unknown.append(number)
-                squares.append(to_tensor(code_square(picture, self.size, image.view, image.key)))
-            if count:
-                whole = whole_picture(picture, image.view, image.key)
-                tiles[first : first + count] = tile_pixels(whole, self.tile, self.canvases)
-        return Pictures(
-            codes=codes,
-            unknown=torch.tensor(unknown, dtype=torch.long),
-            squares=torch.stack(squares) if squares else torch.zeros(0, 3, self.size, self.size).byte(),
-            tiles=tiles,
-            decoded=torch.tensor(decoded, dtype=torch.long).reshape(-1, 2),
-            keys=tuple(self.images),
-        )
+            picture = read_picture(image)
+            if key in self.coded.images and self.coded.known(key) is None:
+                opened[key] = picture  # its codes are made of the same pixels
+            whole = whole_picture(picture, image.view, image.key)
+            tiles[first : first + count] = tile_pixels(whole, self.tile, self.canvases)
+
+        numbers = torch.tensor(decoded, dtype=torch.long).reshape(-1, 2)
+        return Pictures(self.coded.coded(opened), tiles, numbers)
 
 
 def tile_pixels(picture: PILImage.Image, tile: int, canvases: Canvases | None) -> Tensor:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from unictk.backbones.sequences import IGNORED, LabelledIds
 from unictk.backbones.unitoken.anyres import FEATURE, ContinuousHalf
-from unictk.backbones.unitoken.vocabulary import CODE, IGNORED, Vocabulary
+from unictk.backbones.unitoken.vocabulary import CODE, Vocabulary
 from unictk.samples import Image
 
 
@@ -35,11 +36,10 @@ class FeatureSlot:
 
 
 @dataclass(slots=True)
-class Tape:
+class Tape(LabelledIds):
     """A sequence under construction.
 
-    ``labels`` stand at the position they belong to, as published; :meth:`targets` moves them to the one that
-    predicts them. ``draws`` marks what belongs to a picture that the model draws.
+    ``draws`` marks what belongs to a picture that the model draws.
     """
 
     vocabulary: Vocabulary
@@ -50,9 +50,9 @@ class Tape:
     features: list[FeatureSlot] = field(default_factory=list)
 
     @property
-    def length(self) -> int:
-        """Positions used."""
-        return len(self.ids)
+    def pictures(self) -> list[Image]:
+        """The pictures that stand in it, first those with codes, then those with vectors."""
+        return [slot.picture for slot in (*self.codes, *self.features)]
 
     def tokens(
         self, ids: Sequence[int], is_target: bool = False, draws: bool = False, labels: Sequence[int] = ()
@@ -62,14 +62,18 @@ class Tape:
         self.labels += labels or (list(ids) if is_target else [IGNORED] * len(ids))
         self.draws += [draws] * len(ids)
 
+    def vectors(self, half: ContinuousHalf, picture: Image, draws: bool = False) -> None:
+        """Append a picture's continuous half."""
+        places = [self.length + place for place, token in enumerate(half.ids) if token == FEATURE]
+        self.features.append(FeatureSlot(places, half, picture))
+        self.tokens([self.vocabulary.pad if token == FEATURE else token for token in half.ids], draws=draws)
+
     def continuous(
         self, half: ContinuousHalf, picture: Image, supervise_separator: bool, draws: bool = False
     ) -> None:
         """Append the separator and a picture's continuous half."""
         self.tokens([self.vocabulary.separator], supervise_separator, draws)
-        places = [self.length + place for place, token in enumerate(half.ids) if token == FEATURE]
-        self.features.append(FeatureSlot(places, half, picture))
-        self.tokens([self.vocabulary.pad if token == FEATURE else token for token in half.ids], draws=draws)
+        self.vectors(half, picture, draws)
 
     def picture(
         self, picture: Image, cells: tuple[int, int], half: ContinuousHalf | None, legacy: bool
@@ -86,9 +90,11 @@ class Tape:
             self.continuous(half, picture, legacy, picture.target)
         self.tokens(block[-1:], picture.target, picture.target)
 
-    def targets(self) -> list[int]:
-        """Labels at the positions that predict them; the last position predicts nothing."""
-        return [*self.labels[1:], IGNORED]
+    def seen(self, picture: Image, half: ContinuousHalf) -> None:
+        """Append a picture without codes: its start, its continuous half, its end."""
+        self.tokens([self.vocabulary.start_of_image])
+        self.vectors(half, picture)
+        self.tokens([self.vocabulary.end_of_image])
 
     def drawn(self) -> list[bool]:
         """``draws``, moved as :meth:`targets` are."""

@@ -14,9 +14,6 @@ from torch import Tensor
 
 from unictk.errors import WeightsError
 
-IGNORED = -100
-"""Label of a position that no loss reads."""
-
 CODE = -1
 """Stands in a sequence where an image code will be."""
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from unictk.backbones.checkpoints import (
     SHARD_BYTES,
     check_shapes,
+    fill_module,
     read_file,
     read_folder,
     write_folder,
@@ -98,10 +99,7 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
     Raises:
         WeightsError: as :func:`fitted` says.
     """
-    state = fitted(module, tensors, file)
-    for name in list(state):  # one by one, so that never two whole copies are held
-        state[name] = state[name].to(torch.float32, copy=True)
-    module.load_state_dict(state, assign=True)
+    fill_module(module, fitted(module, tensors, file))
 
 
 def fitted(module: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
