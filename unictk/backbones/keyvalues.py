@@ -7,6 +7,7 @@ the new keys and values (batch, heads, length, dim) and returns all of them, old
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Protocol
 
 import torch
@@ -62,7 +63,10 @@ class Prefix:
 
 
 class Growing:
-    """Room for a decoder's keys and values, written in place; ``advance`` after each forward pass."""
+    """Room for a decoder's keys and values, written in place; ``advance`` after each forward pass.
+
+    Without ``advance`` the next pass writes over what the last one wrote: what was there before is kept.
+    """
 
     def __init__(self, layers: Layers, capacity: int) -> None:
         self.used = layers[0][0].shape[2]
@@ -79,6 +83,12 @@ class Growing:
     def advance(self, count: int = 1) -> None:
         """The last ``count`` positions are now part of the past."""
         self.used += count
+
+    def first(self, rows: int) -> Growing:
+        """The first rows, in the same memory."""
+        part = copy(self)
+        part.layers = [(keys[:rows], values[:rows]) for keys, values in self.layers]
+        return part
 
     def keep(self, rows: Tensor) -> None:
         """Drop all rows but these (batch indices)."""

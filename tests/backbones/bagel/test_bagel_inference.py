@@ -13,12 +13,14 @@ from torch import Tensor
 from unictk.backbones.bagel.answering import answer
 from unictk.backbones.bagel.context import Context, join, read
 from unictk.backbones.bagel.drawing import Canvas, Conditions, denoise, draw
+from unictk.backbones.bagel.experts import Fronted
 from unictk.backbones.bagel.guidance import Guidance, Schedule, guided_velocity
 from unictk.backbones.bagel.names import published
 from unictk.backbones.bagel.network import BagelNetwork
 from unictk.backbones.bagel.packing import LatentPart, Part
 from unictk.backbones.bagel.patches import unpatchify
 from unictk.backbones.bagel.training import shifted_time, states
+from unictk.backbones.keyvalues import Prefix
 
 PROMPTS: list[list[Part]] = [[text(1, 3)], [text(2, 7)]]
 EDIT: list[Part] = [clean(3, 1, 3), picture(4, 2, 1), text(5, 4)]
@@ -72,6 +74,42 @@ def test_case_2_training_states_equal_states_read_in_pieces(network: BagelNetwor
     for layer, (keys, values) in enumerate(whole.layers):
         torch.testing.assert_close(grown.layers[layer][0], keys, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(grown.layers[layer][1], values, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_keys_turned_back_let_what_follows_stand_at_position_zero(network: BagelNetwork) -> None:
+    context = read(network, make_packer(), [EDIT, PROMPTS[1]])
+    assert context.positions.tolist() == [8, 9]
+    turned = context.turned_back(network.rotary)
+    assert not turned.positions.any()
+    vectors = normal(7, 2, 3, network.width)
+    drawn = torch.tensor([[False, True, True]] * 2)
+    own = torch.ones(2, 3, 3, dtype=torch.bool)
+    found = [
+        network.trunk(vectors, drawn, positions, each.behind(own), Prefix(each.layers))
+        for each, positions in ((context, context.positions[:, None].expand(-1, 3)), (turned, None))
+    ]
+    torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=1e-5)
+    assert (turned.layers[0][0] - context.layers[0][0]).abs().max() > 0.1
+
+
+@torch.no_grad()
+def test_tokens_in_front_go_the_same_way_as_tokens_named(network: BagelNetwork) -> None:
+    vectors, drawn = normal(8, 2, 5, network.width), torch.tensor([[False, False, True, True, True]] * 2)
+    named, front = (network.trunk(vectors, routes, None, None) for routes in (drawn, Fronted(2)))
+    torch.testing.assert_close(front, named, atol=1e-5, rtol=1e-5)
+    other = network.trunk(vectors, Fronted(3), None, None)
+    assert (other - named).abs().max() > 1e-2
+
+
+def test_drawing_writes_keys_behind_the_prompt_and_leaves_the_prompt_alone(network: BagelNetwork) -> None:
+    conditions = contexts(network, [PROMPTS[0]])
+    before = [keys.clone() for keys, _ in conditions.full.layers]
+    first, second = (
+        draw(network, SPECIAL, conditions, canvas([0]), SHORT, Guidance(4.0))[0] for _ in range(2)
+    )
+    assert torch.equal(first, second)
+    assert all(torch.equal(keys, old) for (keys, _), old in zip(conditions.full.layers, before, strict=True))
 
 
 def test_case_5_two_prompts_without_guidance_equal_each_alone(network: BagelNetwork) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from transformers.models.qwen2.modeling_qwen2 import Qwen2RotaryEmbedding, rotate_half
 
 from unictk.backbones.bagel.network import BagelNetwork
 from unictk.backbones.bagel.packing import Packer, Part
@@ -55,10 +56,20 @@ class Context:
         """The rows at ``places``; one place may stand several times."""
         return Context(gather(self.layers, places), self.seen[places], self.positions[places])
 
-    def first(self, count: int) -> Context:
-        """The first rows, without copying."""
-        layers = [(keys[:count], values[:count]) for keys, values in self.layers]
-        return Context(layers, self.seen[:count], self.positions[:count])
+    def turned_back(self, rotary: Qwen2RotaryEmbedding) -> Context:
+        """The same with what comes next at position 0: every key turned by as much.
+
+        Attention feels differences of positions only. Where all that follows stands at one position, as the
+        tokens of an image do, its own queries and keys then need no turning at all.
+        """
+        cosines, sines = rotary(self.seen.new_zeros((), dtype=torch.float32), -self.positions[:, None])
+
+        def turned(keys: Tensor) -> Tensor:
+            exact = keys.float()
+            return (exact * cosines[:, None] + rotate_half(exact) * sines[:, None]).to(keys.dtype)
+
+        layers = [(turned(keys), values) for keys, values in self.layers]
+        return Context(layers, self.seen, torch.zeros_like(self.positions))
 
     def behind(self, own: Tensor) -> Tensor:
         """What queries of new tokens see: all read so far, then ``own`` (rows, new, new) among themselves."""

@@ -11,11 +11,15 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from unictk.backbones.bagel.context import Context, join
+from unictk.backbones.bagel.experts import Fronted
 from unictk.backbones.bagel.guidance import Guidance, Schedule, guided_velocity
 from unictk.backbones.bagel.network import BagelNetwork
 from unictk.backbones.bagel.patches import Grid, places
 from unictk.backbones.bagel.sizes import SpecialIds
-from unictk.backbones.keyvalues import Prefix
+from unictk.backbones.keyvalues import Growing
+
+FRAMING = 2
+"""Tokens that frame an image: its start and its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ def denoise(
 ) -> Iterator[list[tuple[Tensor, Tensor]]]:
     """After every step, per row: the tokens (n, latent width), and the image it is heading for.
 
-    Keys and values of the conditions are read and never written. All branches of guidance run as one batch.
+    Keys and values of the conditions are copied once, into memory that has room for the image's behind them.
+    All branches of guidance run as one batch.
 
     Raises:
         ValueError: guidance without the context it needs, or noise that does not fit its grid.
@@ -67,11 +72,12 @@ def denoise(
         conditions.imageless if image else None,
     ]
     chosen = [branch for branch in branches if branch is not None]
-    together = join(chosen)
+    branching = block.behind(join(chosen))
+    single = branching.first(len(tokens))
     times, guided = schedule.times().tolist(), schedule.guided().tolist()
     for step, time in enumerate(times[:-1]):
         if guided[step] and len(chosen) > 1:
-            found = list(block.velocity(tokens, time, together, len(chosen)))
+            found = list(block.velocity(tokens, time, branching))
             velocity = guided_velocity(
                 found[0],
                 found[1] if text else None,
@@ -80,7 +86,7 @@ def denoise(
                 guidance,
             )
         else:
-            velocity = block.velocity(tokens, time, together.first(len(tokens)), 1)[0]
+            velocity = block.velocity(tokens, time, single)[0]
         estimate = tokens - time * velocity
         tokens = tokens - (time - times[step + 1]) * velocity
         yield [(tokens[row, :n], estimate[row, :n]) for row, n in enumerate(lengths)]
@@ -99,6 +105,23 @@ def draw(
     return [tokens for tokens, _ in steps[0]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """What the image block of each row, of each branch in turn, attends to.
+
+    Attributes:
+        cache: what was read, turned so that the block stands at position 0, and room for the block.
+        seen: (rows, 1, keys) bool, or None where no row is padded.
+    """
+
+    cache: Growing
+    seen: Tensor | None
+
+    def first(self, rows: int) -> _Behind:
+        """The first rows, without copying."""
+        return _Behind(self.cache.first(rows), None if self.seen is None else self.seen[:rows])
+
+
 class _Block:
     """The image block of every row: both framing tokens and the latents, all at one position.
 
@@ -115,24 +138,26 @@ class _Block:
         self.places = pad_sequence([places(grid, side) for grid in grids], batch_first=True).to(device)
         limits = torch.tensor(lengths, device=device)[:, None]
         self.present = torch.arange(max(lengths), device=device) < limits
-        framed = torch.cat([self.present.new_ones(len(lengths), 2), self.present], dim=1)
-        own = torch.eye(framed.shape[1], dtype=torch.bool, device=device)
-        self.own = framed[:, None, :] | own  # padding sees itself: no row without any key
-        self.drawn = torch.cat([torch.zeros_like(framed[:, :2]), torch.ones_like(self.present)], dim=1)
 
-    def velocity(self, tokens: Tensor, time: float, context: Context, branches: int) -> Tensor:
-        """(branches, rows, n, latent width) fp32; ``context`` has the rows of each branch in turn."""
-        times = torch.full(self.places.shape, time, device=tokens.device)
-        latents = self.network.latent_vectors(tokens, times, self.places)
-        vectors = torch.cat([self.ends, latents], dim=1).repeat(branches, 1, 1)
+    def behind(self, context: Context) -> _Behind:
+        """The block behind ``context``, which has the rows of each branch in turn."""
+        branches = len(context) // len(self.present)
+        framed = torch.cat([self.present.new_ones(len(self.present), 2), self.present], dim=1)
+        seen = torch.cat([context.seen, framed.repeat(branches, 1)], dim=1)
+        cache = Growing(context.turned_back(self.network.rotary).layers, framed.shape[1])
+        # Padding sees its row's image, so no query is without a key; what it makes of it is not read.
+        return _Behind(cache, None if seen.all() else seen[:, None])
+
+    def velocity(self, tokens: Tensor, time: float, behind: _Behind) -> Tensor:
+        """(branches, rows, n, latent width) fp32."""
+        now = torch.full((1, 1), time, device=tokens.device)
+        latents = self.network.latent_vectors(tokens, now, self.places)
+        vectors = torch.cat([self.ends, latents], dim=1)
+        branches = behind.cache.layers[0][0].shape[0] // len(vectors)
         states = self.network.trunk(
-            vectors,
-            self.drawn.repeat(branches, 1),
-            context.positions[:, None].expand(-1, vectors.shape[1]),
-            context.behind(self.own.repeat(branches, 1, 1)),
-            Prefix(context.layers),
+            vectors.repeat(branches, 1, 1), Fronted(FRAMING), None, behind.seen, behind.cache
         )
-        return self.network.velocity(states[:, 2:]).float().unflatten(0, (branches, -1))
+        return self.network.velocity(states[:, FRAMING:]).float().unflatten(0, (branches, -1))
 
 
 def _check(network: BagelNetwork, conditions: Conditions, canvas: Canvas, guidance: Guidance) -> None:

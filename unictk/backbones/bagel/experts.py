@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +15,24 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2MLP, Qwen2RMSNorm, app
 
 from unictk.backbones.keyvalues import KeyValues
 
+Part = Callable[..., tuple[Tensor, ...]]
+"""What one expert makes of its tokens: (..., a), ... -> (..., b), ..."""
+
+
+class Routes(Protocol):
+    """Which tokens of a batch go to which expert."""
+
+    def run(self, understand: Part, generate: Part, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Each input's tokens (batch, length, ...) through the function of their expert; same order out."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
-class Routes:
-    """Which tokens of a batch, flattened, go to which expert.
+class Mixed:
+    """Tokens of both kinds in any order.
 
-    ``understanding`` and ``generation`` are places; ``back`` puts the two parts, one behind the other, in
-    order again.
+    ``understanding`` and ``generation`` are places among the flattened (batch * length) tokens; ``back``
+    puts the two parts, one behind the other, in order again.
     """
 
     understanding: Tensor
@@ -28,21 +40,16 @@ class Routes:
     back: Tensor
 
     @classmethod
-    def of(cls, drawn: Tensor) -> Routes:
+    def of(cls, drawn: Tensor) -> Mixed:
         """``drawn``: bool of any shape, true for tokens of a latent."""
         flat = drawn.flatten()
         order = [(~flat).nonzero()[:, 0], flat.nonzero()[:, 0]]
         return cls(order[0], order[1], torch.cat(order).argsort())
 
-    def run(
-        self,
-        understand: Callable[..., tuple[Tensor, ...]],
-        generate: Callable[..., tuple[Tensor, ...]],
-        *inputs: Tensor,
-    ) -> tuple[Tensor, ...]:
-        """Each input's rows (n, ...) through the function of their expert; outputs in the rows' order.
+    def run(self, understand: Part, generate: Part, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """As :class:`Routes` says.
 
-        With gradients both run, on no rows where there are none: all processes of a group then have
+        With gradients both run, on no tokens where there are none: all processes of a group then have
         gradients for the same parameters.
         """
         if not torch.is_grad_enabled():
@@ -50,9 +57,27 @@ class Routes:
                 return understand(*inputs)
             if not len(self.understanding):
                 return generate(*inputs)
-        one = understand(*(rows[self.understanding] for rows in inputs))
-        other = generate(*(rows[self.generation] for rows in inputs))
-        return tuple(torch.cat(pair)[self.back] for pair in zip(one, other, strict=True))
+        shape, flat = inputs[0].shape[:2], [tokens.flatten(0, 1) for tokens in inputs]
+        one = understand(*(tokens[self.understanding] for tokens in flat))
+        other = generate(*(tokens[self.generation] for tokens in flat))
+        pairs = zip(one, other, strict=True)
+        return tuple(torch.cat(pair)[self.back].unflatten(0, shape) for pair in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Fronted:
+    """Rows of one form: the first ``front`` tokens to the understanding expert, the rest to the other.
+
+    Nothing is gathered: what goes to an expert is a slice.
+    """
+
+    front: int
+
+    def run(self, understand: Part, generate: Part, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """As :class:`Routes` says."""
+        one = understand(*(tokens[:, : self.front] for tokens in inputs))
+        other = generate(*(tokens[:, self.front :] for tokens in inputs))
+        return tuple(torch.cat(pair, dim=1) for pair in zip(one, other, strict=True))
 
 
 class Expert(nn.Module):
@@ -74,14 +99,14 @@ class Expert(nn.Module):
         self.mlp = Qwen2MLP(config)
 
     def project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, width) -> queries (n, heads, d), keys and values (n, key heads, d); rotary not applied."""
+        """(..., width) -> queries (..., heads, d), keys and values (..., key heads, d), none turned."""
         hidden = self.input_layernorm(hidden)
         layers = (self.q_proj, self.k_proj, self.v_proj)
         queries, keys, values = (layer(hidden).unflatten(-1, (-1, self.head_size)) for layer in layers)
         return self.q_norm(queries), self.k_norm(keys), values
 
     def finish(self, hidden: Tensor, mixed: Tensor) -> tuple[Tensor]:
-        """The layer's input (n, width) and what attention mixed (n, width) -> its output, as a 1-tuple."""
+        """The layer's input and what attention mixed, (..., width) -> its output, as a 1-tuple."""
         hidden = hidden + self.o_proj(mixed)
         return (hidden + self.mlp(self.post_attention_layernorm(hidden)),)
 
@@ -99,31 +124,32 @@ class MixtureLayer(nn.Module):
         self,
         hidden: Tensor,
         routes: Routes,
-        rotary: tuple[Tensor, Tensor],
-        mask: Tensor | BlockMask,
+        rotary: tuple[Tensor, Tensor] | None,
+        mask: Tensor | BlockMask | None,
         cache: KeyValues | None = None,
     ) -> Tensor:
         """One layer.
 
         Args:
             hidden: (batch, length, width).
-            routes: of the flattened (batch * length) tokens.
-            rotary: cosines and sines, (batch, length, d) each.
-            mask: (batch, length, keys) bool, true where a query may see a key, or a block mask.
+            routes: of the tokens.
+            rotary: cosines and sines, (batch, length, d) each; None: all stand where none is turned.
+            mask: (batch, length or 1, keys) bool, true where a query may see a key, or a block mask; None:
+                all see all.
             cache: keys and values of earlier tokens.
 
         Returns:
             (batch, length, width).
         """
-        shape, flat = hidden.shape[:2], hidden.flatten(0, 1)
-        found = routes.run(self.understanding.project, self.generation.project, flat)
-        queries, keys, values = (part.unflatten(0, shape).transpose(1, 2) for part in found)
-        queries, keys = apply_rotary_pos_emb(queries, keys, *rotary)
+        found = routes.run(self.understanding.project, self.generation.project, hidden)
+        queries, keys, values = (part.transpose(1, 2) for part in found)
+        if rotary is not None:
+            queries, keys = apply_rotary_pos_emb(queries, keys, *rotary)
         if cache is not None:
             keys, values = cache.update(keys, values, self.number)
-        mixed = _attend(queries, keys, values, mask).transpose(1, 2).flatten(2).flatten(0, 1)
-        (flat,) = routes.run(self.understanding.finish, self.generation.finish, flat, mixed)
-        return flat.unflatten(0, shape)
+        mixed = _attend(queries, keys, values, mask).transpose(1, 2).flatten(2)
+        (hidden,) = routes.run(self.understanding.finish, self.generation.finish, hidden, mixed)
+        return hidden
 
 
 class MixtureNorm(nn.Module):
@@ -137,15 +163,16 @@ class MixtureNorm(nn.Module):
     def forward(self, hidden: Tensor, routes: Routes) -> Tensor:
         """(batch, length, width) -> same."""
         norms = (lambda rows: (self.understanding(rows),), lambda rows: (self.generation(rows),))
-        (flat,) = routes.run(*norms, hidden.flatten(0, 1))
-        return flat.unflatten(0, hidden.shape[:2])
+        (normed,) = routes.run(*norms, hidden)
+        return normed
 
 
-def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | BlockMask) -> Tensor:
+def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | BlockMask | None) -> Tensor:
     """(batch, heads, length, d); keys and values have fewer heads, each for a group of queries."""
     if isinstance(mask, BlockMask):
         queries, keys = queries.to(values.dtype), keys.to(values.dtype)  # autocast does it for the other
         mixed = flex_attention(queries, keys, values, block_mask=mask, enable_gqa=True)
         assert isinstance(mixed, Tensor)  # a tuple only where log-sum-exps are asked for
         return mixed
-    return scaled_dot_product_attention(queries, keys, values, attn_mask=mask[:, None], enable_gqa=True)
+    seen = None if mask is None else mask[:, None]
+    return scaled_dot_product_attention(queries, keys, values, attn_mask=seen, enable_gqa=True)

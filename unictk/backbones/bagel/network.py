@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import Qwen2Config, SiglipVisionConfig
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RotaryEmbedding
 
-from unictk.backbones.bagel.experts import MixtureLayer, MixtureNorm, Routes
+from unictk.backbones.bagel.experts import Fronted, Mixed, MixtureLayer, MixtureNorm
 from unictk.backbones.bagel.patches import grid_of, patchify, places
 from unictk.backbones.bagel.positions import grid_table, time_features
 from unictk.backbones.bagel.sizes import Sizes
@@ -134,7 +134,7 @@ class BagelNetwork(nn.Module):
 
         Args:
             tokens: (..., latent width).
-            times: (...,) of noise in [0, 1]; 0 for a clean latent.
+            times: (...,) of noise in [0, 1], or broadcast to it; 0 for a clean latent.
             where: (...,) places in the position table.
 
         Returns:
@@ -150,25 +150,27 @@ class BagelNetwork(nn.Module):
     def trunk(
         self,
         vectors: Tensor,
-        drawn: Tensor,
-        positions: Tensor,
-        mask: Tensor | BlockMask,
+        drawn: Tensor | Fronted,
+        positions: Tensor | None,
+        mask: Tensor | BlockMask | None,
         cache: KeyValues | None = None,
     ) -> Tensor:
         """Hidden states after the last norm.
 
         Args:
             vectors: (batch, length, width).
-            drawn: (batch, length) bool, true for latent tokens: they go to the generation expert.
-            positions: (batch, length) rotary positions.
-            mask: (batch, length, keys) bool, or a block mask; keys are the cached ones followed by these.
+            drawn: (batch, length) bool, true for latent tokens: they go to the generation expert; or how many
+                tokens in front of each row are none.
+            positions: (batch, length) rotary positions; None: all at position 0.
+            mask: (batch, length or 1, keys) bool, or a block mask; keys are the cached ones followed by
+                these. None: all see all.
             cache: keys and values of earlier tokens, or a recorder of them.
 
         Returns:
             (batch, length, width).
         """
-        rotary = self.rotary(vectors, position_ids=positions)
-        routes = Routes.of(drawn)
+        rotary = None if positions is None else self.rotary(vectors, position_ids=positions)
+        routes = drawn if isinstance(drawn, Fronted) else Mixed.of(drawn)
         hidden = vectors
         for layer in self.layers:
             if self.checkpoint_blocks and torch.is_grad_enabled():
