@@ -12,12 +12,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from unictk.app.allowed_targets import check_targets
+from unictk.app.composition import resolved
 from unictk.app.folder import RunFolder, forget_decision, process_rank
 from unictk.app.identity import portable, recorded, request_hash
 from unictk.app.masking import masked_text, secret_values
 from unictk.app.plan import print_plan
 from unictk.app.targets import locate
 from unictk.errors import UserError, not_a_choice
+from unictk.tracking.job import close_strays, tracked
 
 DONE, FAILED, WRONG = 0, 1, 2
 
@@ -26,6 +29,8 @@ def execute(config: DictConfig, path: Path) -> int:
     """Runs the request in ``path`` and returns the exit code; never raises but for an interruption."""
     record = portable(config)
     try:
+        # Once more: of a large sweep, not every combination was composed before.
+        check_targets(resolved(config), {}, [str(line) for line in HydraConfig.get().overrides.task])
         folder = _open(config, path, request_hash(record))
     except UserError as error:
         return complain(str(error), WRONG)
@@ -36,14 +41,15 @@ def execute(config: DictConfig, path: Path) -> int:
     if process_rank() == 0:
         print_plan(config, HydraConfig.get().runtime.choices, path, folder.resuming)
     try:
-        metrics = _call_task(config, folder)
-        folder.write_metrics(metrics)
-        objective_of(config, metrics)
+        with tracked(config, folder):
+            metrics = _call_task(config, folder)
+            folder.write_metrics(metrics)
+            objective_of(config, metrics)
         folder.finish()
     except BaseException as error:
         return _failed(error, config, folder)
     finally:
-        _close_wandb()
+        close_strays()
         forget_decision()
     return DONE
 
@@ -119,10 +125,3 @@ def _reason(error: BaseException) -> str:
         return "interrupted"
     text = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _close_wandb() -> None:
-    """Two jobs of one process would otherwise log to the same W&B run."""
-    wandb = sys.modules.get("wandb")
-    if wandb is not None:
-        wandb.finish()
