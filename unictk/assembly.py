@@ -134,10 +134,16 @@ def on_device(cfg: DictConfig) -> Backbone:
 
 
 def bare_trainer(cfg: DictConfig) -> Trainer:
-    """The configured Trainer without callbacks and loggers, for work that is no training."""
-    return _built(
-        cfg, logger=False, enable_checkpointing=False, enable_progress_bar=False, inference_mode=False
-    )
+    """The configured Trainer without callbacks and loggers, for work that is no training.
+
+    Where processes share one model to train it, each has its own here.
+    """
+    strategy = cfg.trainer.get("strategy")
+    from unictk.app.task_check import SHARDED
+
+    shares = OmegaConf.is_dict(strategy) and strategy.get("_target_") == SHARDED
+    known: dict[str, object] = {"logger": False, "enable_checkpointing": False, "inference_mode": False}
+    return _built(cfg, enable_progress_bar=False, **known, **({"strategy": "auto"} if shares else {}))
 
 
 def with_saved(cfg: DictConfig, saved: str) -> tuple[Backbone, ConceptTokens]:

@@ -9,19 +9,24 @@ from pathlib import Path
 from lightning import LightningDataModule, LightningModule, Trainer
 
 from unictk.errors import DataError
+from unictk.sharding import mend
 
 LAST = "last.ckpt"
 
 
 def fit_from(trainer: Trainer, module: LightningModule, data: LightningDataModule, folder: Path) -> None:
-    """Fit the module, from ``last.ckpt`` in ``folder`` where that is there.
+    """Fit the module, from ``last.ckpt`` in ``folder`` where that is there; then its parameters are whole.
 
     A checkpoint is data: it is read with ``weights_only``, so that none can run code.
 
     Raises:
         DataError: the checkpoint holds more than tensors and plain values, or was cut off.
     """
-    last = folder / LAST
+    _fit(trainer, module, data, folder / LAST)
+    mend(module)  # what follows asks it, or trains it in another trainer
+
+
+def _fit(trainer: Trainer, module: LightningModule, data: LightningDataModule, last: Path) -> None:
     if not last.exists():
         trainer.fit(module, datamodule=data)
         return

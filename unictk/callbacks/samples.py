@@ -21,6 +21,7 @@ from unictk.callbacks.stage import Stage, stage_of
 from unictk.chance import seed_of
 from unictk.concepts import prompts
 from unictk.samples import Request, Sampling, Text
+from unictk.sharding import whole
 from unictk.tracking.tables import samples_table
 
 LIST = "samples.json"
@@ -62,21 +63,25 @@ class SampleGrid(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw, save and log the stage's pictures (rank zero; the others wait)."""
-        if trainer.is_global_zero:
-            stage = stage_of(pl_module)
-            folder = Path(trainer.default_root_dir) / "samples" / stage.stage_name
-            plan = self.plan(stage)
-            with evaluating(pl_module):
-                pictures, grid = self._draw(stage, plan, folder)
-            caption = f"{stage.concept} after {stage.stage_name}"
-            name = f"samples/{stage.stage_name}"
-            log_picture(trainer.loggers, name, grid, caption, trainer.global_step)
-            rows = [
-                (drawn.file, drawn.prompt, drawn.rollout, drawn.seed, picture)
-                for drawn, picture in zip(plan, pictures, strict=True)
-            ]
-            log_table(trainer.loggers, f"{name}/pictures", lambda: samples_table(rows))
-        trainer.strategy.barrier("samples")
+        with whole(pl_module):
+            if trainer.is_global_zero:
+                self._save_and_log(trainer, pl_module)
+            trainer.strategy.barrier("samples")
+
+    def _save_and_log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        stage = stage_of(pl_module)
+        folder = Path(trainer.default_root_dir) / "samples" / stage.stage_name
+        plan = self.plan(stage)
+        with evaluating(pl_module):
+            pictures, grid = self._draw(stage, plan, folder)
+        caption = f"{stage.concept} after {stage.stage_name}"
+        name = f"samples/{stage.stage_name}"
+        log_picture(trainer.loggers, name, grid, caption, trainer.global_step)
+        rows = [
+            (drawn.file, drawn.prompt, drawn.rollout, drawn.seed, picture)
+            for drawn, picture in zip(plan, pictures, strict=True)
+        ]
+        log_table(trainer.loggers, f"{name}/pictures", lambda: samples_table(rows))
 
     def plan(self, stage: Stage) -> list[Drawn]:
         """What is drawn, in order: the same list after every stage."""
