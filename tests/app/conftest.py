@@ -162,7 +162,7 @@ class Shell:
             cwd=self.home,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=300,
             check=False,
         )
 

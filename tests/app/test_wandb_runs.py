@@ -70,12 +70,16 @@ def test_an_agents_run_is_the_run(shell):
 
 def test_a_secret_of_the_environment_reaches_no_file(shell):
     secret = "hf_averylongsecret"
-    ended = shell.run(f"backbone.weights={secret}", "logger=wandb", "stages.s2.note=explode", HF_TOKEN=secret)
+    key = "0123456789abcdef" * 3
+    words = (f"backbone.weights={secret}", "logger=wandb", "stages.s2.note=explode")
+    ended = shell.run(*words, HF_TOKEN=secret, WANDB_API_KEY=key, WANDB_MODE="offline")
     assert ended.returncode == 1
-    assert secret not in ended.stdout + ended.stderr
-    for file in shell.output.rglob("*"):
-        assert secret not in file.name
-        assert file.is_dir() or secret.encode() not in file.read_bytes(), file
+    assert "no memory for *** of s2" in ended.stderr, "the task told the key"
+    for hidden in (secret, key):
+        assert hidden not in ended.stdout + ended.stderr
+        for file in shell.output.rglob("*"):
+            assert hidden not in file.name
+            assert file.is_dir() or hidden.encode() not in file.read_bytes(), file
     assert left_by(shell.folders()[0]).config["backbone.weights"] == "***"
 
 
