@@ -113,7 +113,8 @@ class Throughput(Callback):
         self._count(batch)
         self.seen += 1
         self._forward = True
-        if self.seen > self.skip and (self.seen - self.skip) % self.count_every == 1:
+        # The last of those that are skipped is the first whose operations are counted.
+        if self.seen >= self.skip and (self.seen - self.skip) % self.count_every == 0:
             self._counter = FlopCounterMode(display=False)
             self._counter.__enter__()
         self._phase("data", pl_module)
