@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from unictk.judges.base import Judge
     from unictk.modules.concept_stage import ConceptStage
 
-LAST = "last.ckpt"
 ROWS = "concept"
 ADAPTERS = "adapters.safetensors"
 
@@ -89,29 +88,42 @@ def in_words(
 
 
 def keep(
-    directory: Path, stage: ConceptStage, scores: Mapping[str, float], cfg: DictConfig, folder: RunFolder
+    directories: Sequence[Path],
+    stage: ConceptStage,
+    scores: Mapping[str, float],
+    cfg: DictConfig,
+    folder: RunFolder,
 ) -> None:
-    """Save the concept, and beside its directory the language model's adapters where it has some."""
+    """Save the concept, and beside its directories the language model's adapters where it has some.
+
+    Loggers that keep files get the first of them.
+    """
+    from unictk.app.identity import portable
+    from unictk.callbacks.loggers import log_concept
     from unictk.concepts.files import save_concept
     from unictk.concepts.hub import hub_id
     from unictk.concepts.lora import has_lora, lora_state, save_adapters, settings_of
+    from unictk.tracking.origin import Origin
 
     snapshot = stage.concept.snapshot()  # on every rank: rows may be sharded
     adapters = lora_state(stage.backbone) if has_lora(stage.backbone) else {}
     if stage.global_rank > 0:
         return
-    if adapters:
-        save_adapters(adapters, settings_of(stage.backbone), directory.parent / ADAPTERS)
-    save_concept(
-        directory,
-        snapshot,
-        backbone=str(cfg.backbone["_target_"]),
-        seed=cfg.seed,
-        config_hash=folder.request_hash,
-        metrics=scores,
-        class_noun=stage.data.class_noun,
-        base_model=hub_id(cfg.backbone.get("weights")),
-    )
+    for directory in directories:
+        if adapters:
+            save_adapters(adapters, settings_of(stage.backbone), directory.parent / ADAPTERS)
+        save_concept(
+            directory,
+            snapshot,
+            backbone=str(cfg.backbone["_target_"]),
+            seed=cfg.seed,
+            config_hash=folder.request_hash,
+            metrics=scores,
+            class_noun=stage.data.class_noun,
+            base_model=hub_id(cfg.backbone.get("weights")),
+        )
+    origin = Origin(portable(cfg)["backbone"], portable(cfg)["concept"], cfg.rows)
+    log_concept(stage.loggers, directories[0], stage.stage_name, origin)
 
 
 def on_device(cfg: DictConfig) -> Backbone:
@@ -122,10 +134,16 @@ def on_device(cfg: DictConfig) -> Backbone:
 
 
 def bare_trainer(cfg: DictConfig) -> Trainer:
-    """The configured Trainer without callbacks and loggers, for work that is no training."""
-    return _built(
-        cfg, logger=False, enable_checkpointing=False, enable_progress_bar=False, inference_mode=False
-    )
+    """The configured Trainer without callbacks and loggers, for work that is no training.
+
+    Where processes share one model to train it, each has its own here.
+    """
+    strategy = cfg.trainer.get("strategy")
+    from unictk.app.task_check import SHARDED
+
+    shares = OmegaConf.is_dict(strategy) and strategy.get("_target_") == SHARDED
+    known: dict[str, object] = {"logger": False, "enable_checkpointing": False, "inference_mode": False}
+    return _built(cfg, enable_progress_bar=False, **known, **({"strategy": "auto"} if shares else {}))
 
 
 def with_saved(cfg: DictConfig, saved: str) -> tuple[Backbone, ConceptTokens]:
@@ -224,11 +242,12 @@ def place(backbone: Backbone, trainer: Trainer) -> None:
 
 def fit(cfg: DictConfig, folder: RunFolder, stage: ConceptStage, trainer: Trainer) -> dict[str, float]:
     """Train one stage, from its last checkpoint if there is one; its last losses and scores."""
+    from unictk.resuming import fit_from
+
     mixture = instantiate(cfg.datamodule)(
         layout=stage.backbone.layout, flows=stage.flows(), seed=cfg.seed, stage=stage.stage_name
     )
-    last = folder.checkpoint_dir(stage.stage_name) / LAST
-    trainer.fit(stage, datamodule=mixture, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    fit_from(trainer, stage, mixture, folder.checkpoint_dir(stage.stage_name))
     found = trainer.callback_metrics.items()
     return {name.removesuffix("_epoch"): float(value) for name, value in found if not name.endswith("_step")}
 

@@ -59,7 +59,8 @@ def instruct(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
 def _stage(cfg: DictConfig, folder: RunFolder, name: str, backbone: Backbone, kept: Path) -> None:
     """Train one stage, from its last checkpoint if there is one, and write its weights."""
     from unictk.app.folder import process_rank
-    from unictk.assembly import LAST, place, trainer_for
+    from unictk.assembly import place, trainer_for
+    from unictk.resuming import fit_from
 
     stage: InstructionStage = instantiate(cfg.stages[name])(backbone=backbone, name=name)
     data: Instructions = instantiate(cfg.datamodule)(
@@ -76,8 +77,7 @@ def _stage(cfg: DictConfig, folder: RunFolder, name: str, backbone: Backbone, ke
     trainer = trainer_for(cfg, folder, name, backbone)
     place(backbone, trainer)
     folder.stage_started(name, trainer.world_size)
-    last = folder.checkpoint_dir(name) / LAST
-    trainer.fit(stage, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    fit_from(trainer, stage, data, folder.checkpoint_dir(name))
     folder.write_metrics(_found(trainer, data, name))
     if trainer.is_global_zero:
         print(f"weights: {backbone.write_weights(kept)}")

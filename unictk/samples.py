@@ -173,13 +173,15 @@ class Batch:
     """What a layout's ``collate`` returns: the backbone's own parts and the counts for the normaliser.
 
     ``counts`` are this batch's targets; ``window`` those of the whole optimizer step, over all ranks and
-    all accumulated batches. ``parts`` belong to the backbone: anything with ``.to(device)``.
+    all accumulated batches. ``parts`` belong to the backbone: anything with ``.to(device)``. ``images``:
+    pictures in the samples, as the loader counts them.
     """
 
     size: int
     counts: Counts
     window: Counts
     parts: Any
+    images: int = 0
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """The batch with its tensors on ``device``."""

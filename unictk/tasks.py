@@ -78,8 +78,7 @@ def train(cfg: DictConfig, folder: RunFolder) -> dict[str, float]:
         folder.stage_started(name, trainer.world_size)
         scores = fit(cfg, folder, stage, trainer)
         folder.write_metrics({**scores, **judged_by(trainer)})
-        for directory in (kept, folder.path / ROWS):
-            keep(directory, stage, scores, cfg, folder)
+        keep((kept, folder.path / ROWS), stage, scores, cfg, folder)
         folder.stage_done(name)
         concept = stage.concept
     write_report(folder, data.root)

@@ -83,6 +83,7 @@ tags: []
 objective: null
 rows: null
 rerun: false
+trust: false
 study: null
 stages: {}
 hydra:
@@ -144,7 +145,7 @@ class Shell:
         flags = [one for one in arguments if one.startswith("-")]
         lines = [one for one in arguments if not one.startswith("-")]
         own = [f"--config-dir={self.conf}", "--config-name=small"]
-        paths = [f"paths.output={self.output}", f"paths.data={self.home}"]
+        paths = [f"paths.output={self.output}", f"paths.data={self.home}", "trust=true"]
         return [sys.executable, str(ROOT / "run.py"), *own, *flags, *paths, *lines]
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -161,7 +162,7 @@ class Shell:
             cwd=self.home,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=300,
             check=False,
         )
 

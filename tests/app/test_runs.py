@@ -240,7 +240,8 @@ def test_ranks_that_another_launcher_started_are_refused(shell):
     ended = shell.run("seed=1", RANK="1")
     assert ended.returncode == 2
     assert ended.stderr == (
-        "error: RANK: set by another launcher; start one process with trainer.devices=<number>\n"
+        "error: RANK: set by another launcher than torchrun; "
+        "start one process with trainer.devices=<number>\n"
     )
 
 
@@ -303,4 +304,44 @@ def test_cfg_prints_the_configuration_and_runs_nothing(shell, kind):
     ended = shell.run(f"--cfg={kind}", "seed=5")
     assert ended.returncode == 0
     assert ("seed: 5" in ended.stdout) == (kind != "hydra")
+    assert not shell.output.exists()
+
+
+def torchrun(shell, *arguments, **environment):
+    starter = [shell.command()[0], "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    return shell.execute([*starter, *shell.command(*arguments)[1:]], OMP_NUM_THREADS="1", **environment)
+
+
+@pytest.mark.slow
+def test_under_torchrun_the_first_process_decides_for_all(shell):
+    begun = torchrun(shell, "seed=1")
+    assert begun.returncode == 0, begun.stderr
+    (folder,) = shell.folders()
+    assert status(folder)["state"] == "done"
+    assert begun.stdout.count("train_small") == 1, "only one of them prints the plan"
+    assert [line.split()[1] for line in shell.calls()] == ["False", "False"]
+    again = torchrun(shell, "seed=1")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("done already") == 1
+    assert len(shell.calls()) == 2
+
+
+@pytest.mark.slow
+def test_under_torchrun_a_restart_resumes(shell):
+    """The first try of the stage explodes; torchrun starts all again, and they go on."""
+    starter = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    command = shell.command("stages.s2.note=explode")
+    ended = shell.execute([command[0], *starter, *command[1:]], OMP_NUM_THREADS="1")
+    assert ended.returncode == 0, ended.stderr
+    assert status(shell.folders()[0])["state"] == "done"
+    assert {line.split()[1] for line in shell.calls()} == {"False", "True"}
+
+
+def test_ways_to_start_many_processes_that_cannot_work(shell):
+    ended = shell.run("-m", "seed=1,2", TORCHELASTIC_RUN_ID="x", RANK="0")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert ended.stderr.startswith("error: -m: torchrun starts every process with the whole sweep; nearest: ")
+    ended = shell.run("seed=1", SLURM_STEP_NUM_TASKS="8", SLURM_PROCID="3")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert ended.stderr.startswith("error: srun: 8 tasks of one step would each be the first process")
     assert not shell.output.exists()

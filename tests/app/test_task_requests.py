@@ -26,6 +26,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 REPLAY = "sampling.rewrite=replay"
 WRONG = [
+    (["strategy=fsdp", "experiment=pretrain/sprites"], "strategy: fsdp has a part of each matrix in each process, but task=pretrain trains with whole ones (Muon); nearest: strategy=ddp"),
+    (["strategy=fsdp", "trainer.precision=16-mixed"], "trainer.precision: '16-mixed' scales losses, which strategy=fsdp has no place for; nearest: bf16-mixed"),
     (["task=evaluate", "task.saved=nowhere"], "task.saved: 'nowhere' is not a concept folder: it has no concept.json"),
     (["task=evaluate", "task.saved=bo", "task.described=true"], "task.described: true is for a model without tokens of the concept, but task.saved gives some; leave one of the two out"),
     (["task=evaluate", "task.saved=bo", "task.called=Mika"], "task.called: 'Mika' is for a model without tokens of the concept, but task.saved gives some; leave one of the two out"),
@@ -55,6 +57,9 @@ def test_wrong(home, capsys, words, reason):
 
 
 RIGHT = [
+    ["strategy=fsdp", "trainer.precision=bf16-mixed"],
+    ["strategy=fsdp", "experiment=unicorn"],
+    ["strategy=ddp", "trainer.precision=16-mixed"],
     ["task=evaluate"],
     ["task=evaluate", "task.described=true", "task.called=Mika"],
     ["task=evaluate", "task.saved=bo"],

@@ -12,7 +12,7 @@ TRAINER = (
     "gradient_clip_val, log_every_n_steps, deterministic, use_distributed_sampler, num_sanity_val_steps, "
     "enable_model_summary, strategy"
 )
-ROOT_KEYS = "seed, tags, objective, rows, rerun, study, stages, paths, task, backbone, concept, sampling, trainer, logger"
+ROOT_KEYS = "seed, tags, objective, rows, rerun, trust, study, stages, paths, task, backbone, concept, sampling, trainer, logger"
 
 WRONG = [
     (["backbone=b3"], "backbone: 'b3' is not a choice; nearest: b2. All: {backbones}"),

@@ -11,7 +11,7 @@ QUIET = [word for word in QUICK if word != "logger=none"]
 
 
 @pytest.mark.slow
-def test_tensorboard_and_offline_wandb_get_curves_and_pictures(tmp_path: Path, cache: Path) -> None:
+def test_tensorboard_and_csv_get_curves_and_pictures(tmp_path: Path, cache: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     words = [
@@ -31,10 +31,6 @@ def test_tensorboard_and_offline_wandb_get_curves_and_pictures(tmp_path: Path, c
         curves |= set(events.Tags()["scalars"])
     assert {"samples/s1", "samples/s2", "samples/s3"} <= pictures
     assert {"s1/loss", "s1/loss/base", "s2/train_image_loss_step"} <= curves
-    (record,) = folder.glob("wandb/offline-run-*/*.wandb")
-    media = list(record.parent.glob("files/media/images/samples/*.png"))
-    assert len(media) == 3
-    assert record.stat().st_size > 0
     assert len(list((folder / "logs").glob("s*/metrics.csv"))) == 3
 
 

@@ -19,7 +19,7 @@ def final_rows(output: Path) -> list[torch.Tensor]:
 
 @pytest.mark.slow
 def test_one_times_four_is_two_times_two_is_four_times_one(tmp_path: Path, cache: Path) -> None:
-    """Four samples of each kind a step: one process, two accumulated batches, two processes."""
+    """Four samples of each kind a step: one process, two accumulated batches, two processes, two sharing."""
     common = [
         *(word for word in QUICK if not word.startswith("stages.s3")),
         "~stages.s3",
@@ -27,19 +27,20 @@ def test_one_times_four_is_two_times_two_is_four_times_one(tmp_path: Path, cache
         f"paths.cache={cache}",
     ]
     ways = {
-        "one": (4, 1, 1),
-        "accumulated": (2, 2, 1),
-        "two": (2, 1, 2),
-        "both": (1, 2, 2),
+        "one": (4, 1, 1, "single"),
+        "accumulated": (2, 2, 1, "single"),
+        "two": (2, 1, 2, "ddp"),
+        "both": (1, 2, 2, "ddp"),
+        "shared": (2, 1, 2, "fsdp"),
     }
     found = {}
-    for name, (batch, accumulate, devices) in ways.items():
+    for name, (batch, accumulate, devices, strategy) in ways.items():
         words = [f"stages.{s}.text_batch={batch}" for s in ("s1", "s2")] + [f"stages.s2.image_batch={batch}"]
         words += [f"trainer.accumulate_grad_batches={accumulate}", f"trainer.devices={devices}"]
-        words += ["strategy=ddp"] if devices > 1 else []
+        words.append(f"strategy={strategy}")
         run(*common, *words, f"paths.output={tmp_path}/{name}")
         found[name] = final_rows(tmp_path / name)
         assert read(only_run(tmp_path / name) / "status.json")["world_size"] == devices
-    for name in ("accumulated", "two", "both"):
+    for name in ("accumulated", "two", "both", "shared"):
         for ours, theirs in zip(found[name], found["one"], strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)

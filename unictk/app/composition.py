@@ -30,6 +30,7 @@ class Composed:
     mode: str
     sweep_params: Mapping[str, str]
     choices: Mapping[str, str | None]
+    hydra: Mapping[str, Any]
 
 
 @contextmanager
@@ -66,6 +67,7 @@ def composed(request: Request, lines: Sequence[str]) -> Composed:
         mode=mode.name if mode is not None else "RUN",
         sweep_params={str(key): str(value) for key, value in params.items()},
         choices=dict(whole.hydra.runtime.choices),
+        hydra=OmegaConf.to_container(whole.hydra, resolve=False),
     )
 
 

@@ -72,7 +72,9 @@ class RunFolder:
         """
         decision = os.environ.get(_DECISION)
         if decision is None:
-            raise UserError("RANK: set by another launcher; start one process with trainer.devices=<number>")
+            raise UserError(
+                "RANK: set by another launcher than torchrun; start one process with trainer.devices=<number>"
+            )
         return cls(path, decision == "1", request_hash, writes=False)
 
     @classmethod

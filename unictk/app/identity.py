@@ -1,7 +1,7 @@
 """What makes two requests the same: the name and hash of a run folder.
 
-Left out are ``paths.*``, devices, loader workers, loggers, ``rerun``, secrets and Hydra's own keys: they
-change where and how fast something runs, not what comes out.
+Left out are ``paths.*``, devices, loader workers, loggers, ``rerun``, ``trust``, secrets and what is Hydra's
+own: they change where and how fast something runs, not what comes out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from unictk.app.masking import is_secret, masked_text
 
-_LEFT_OUT_SECTIONS = ("paths", "logger", "rerun", "hydra")
+_LEFT_OUT_SECTIONS = ("paths", "logger", "rerun", "trust", "hydra")
 _LEFT_OUT_KEYS = ("devices", "num_nodes", "num_workers")
 _LONGEST = 80
 _CONCEPT_FILES = ("concept.json", "concept.safetensors")

@@ -12,12 +12,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from unictk.app.allowed_targets import check_targets
+from unictk.app.composition import resolved
 from unictk.app.folder import RunFolder, forget_decision, process_rank
 from unictk.app.identity import portable, recorded, request_hash
+from unictk.app.launch import announce, by_torchrun, heard
 from unictk.app.masking import masked_text, secret_values
 from unictk.app.plan import print_plan
 from unictk.app.targets import locate
 from unictk.errors import UserError, not_a_choice
+from unictk.tracking.job import close_strays, tracked
 
 DONE, FAILED, WRONG = 0, 1, 2
 
@@ -25,25 +29,30 @@ DONE, FAILED, WRONG = 0, 1, 2
 def execute(config: DictConfig, path: Path) -> int:
     """Runs the request in ``path`` and returns the exit code; never raises but for an interruption."""
     record = portable(config)
+    digest = request_hash(record)
     try:
-        folder = _open(config, path, request_hash(record))
+        # Once more: of a large sweep, not every combination was composed before.
+        check_targets(resolved(config), {}, [str(line) for line in HydraConfig.get().overrides.task])
+        folder = _open(config, path, digest) if process_rank() == 0 else _join(path, digest)
     except UserError as error:
+        if process_rank() == 0:
+            announce("refused")
         return complain(str(error), WRONG)
-    if folder is None:
-        print(f"done already: {path} (rerun=true starts afresh)")
-        return DONE
+    if not isinstance(folder, RunFolder):
+        return folder
     folder.write_config(record)
     if process_rank() == 0:
         print_plan(config, HydraConfig.get().runtime.choices, path, folder.resuming)
     try:
-        metrics = _call_task(config, folder)
-        folder.write_metrics(metrics)
-        objective_of(config, metrics)
+        with tracked(config, folder):
+            metrics = _call_task(config, folder)
+            folder.write_metrics(metrics)
+            objective_of(config, metrics)
         folder.finish()
     except BaseException as error:
         return _failed(error, config, folder)
     finally:
-        _close_wandb()
+        close_strays()
         forget_decision()
     return DONE
 
@@ -65,11 +74,26 @@ def objective_of(config: DictConfig, metrics: Mapping[str, float | str | None]) 
     return numbers[name]
 
 
-def _open(config: DictConfig, path: Path, digest: str) -> RunFolder | None:
-    if process_rank() > 0:
-        return RunFolder.join(path, digest)
+def _open(config: DictConfig, path: Path, digest: str) -> RunFolder | int:
+    """The folder for the first process, or the exit code where nothing is left to do."""
     lines = recorded([str(line) for line in HydraConfig.get().overrides.task])
-    return RunFolder.claim(path, digest, lines, rerun=config.rerun)
+    folder = RunFolder.claim(path, digest, lines, rerun=config.rerun)
+    if folder is None:
+        announce("done")
+        print(f"done already: {path} (rerun=true starts afresh)")
+        return DONE
+    announce("resume" if folder.resuming else "begin")
+    return folder
+
+
+def _join(path: Path, digest: str) -> RunFolder | int:
+    """The folder for any other process, or the exit code that the first one ends with."""
+    if not by_torchrun():
+        return RunFolder.join(path, digest)
+    decision = heard()
+    if decision in ("done", "refused"):
+        return DONE if decision == "done" else WRONG
+    return RunFolder(path, decision == "resume", digest, writes=False)
 
 
 def _call_task(config: DictConfig, folder: RunFolder) -> dict[str, float]:
@@ -119,10 +143,3 @@ def _reason(error: BaseException) -> str:
         return "interrupted"
     text = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _close_wandb() -> None:
-    """Two jobs of one process would otherwise log to the same W&B run."""
-    wandb = sys.modules.get("wandb")
-    if wandb is not None:
-        wandb.finish()

@@ -69,9 +69,5 @@ CONSTRAINTS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "lightning.pytorch.loggers.CSVLogger": {"flush_logs_every_n_steps": _COUNT},
     "lightning.pytorch.loggers.TensorBoardLogger": {},
-    "lightning.pytorch.loggers.WandbLogger": {
-        "tags": {"type": "array", "items": {"type": "string"}},
-        "group": _or_null({"type": "string"}),
-    },
 }
 """Target -> parameter -> spec. A listed target with ``**kwargs`` takes its own and these, nothing else."""

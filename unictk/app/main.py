@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from unictk.app.conf_tree import conf_dir
 from unictk.app.help_page import help_page
+from unictk.app.launch import check_launch
 from unictk.app.preflight import check
 from unictk.app.request import Request, read_request
 from unictk.app.resolvers import register
@@ -62,6 +63,7 @@ def run(argv: Sequence[str]) -> int:
 
 def _checked(request: Request, argv: list[str]) -> int:
     first = check(request)
+    check_launch(request.multirun or first.mode == "MULTIRUN")
     if request.shows_config:
         _hydra_main(argv)
         return 0

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unictk.app import schema
+from unictk.app.allowed_targets import check_targets
 from unictk.app.composition import Composed, composed, composer
 from unictk.app.explain import explain
 from unictk.app.group_check import check_group_choices
@@ -92,6 +93,8 @@ def _combinations(request: Request, overrides: Sequence[Override]) -> list[list[
 
 
 def _check_one(request: Request, overrides: Sequence[Override], found: Composed) -> None:
+    typed = [one.input_line or "" for one in request.overrides]
+    check_targets(found.plain, found.hydra, typed)
     checker = TreeCheck(schema.load(request.tree.roots), request.tree.groups)
     checker.check(found.plain)
     for override in overrides:
@@ -110,4 +113,5 @@ def _check_value(request: Request, checker: TreeCheck, found: Composed, key: str
     OmegaConf.update(plain, key, value, force_add=True)
     whole = OmegaConf.to_container(plain, resolve=False)
     assert isinstance(whole, dict)
+    check_targets(whole, {}, [one.input_line or "" for one in request.overrides])
     TreeCheck(checker.schema, request.tree.groups).check({str(name): item for name, item in whole.items()})

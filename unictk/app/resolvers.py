@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from unictk.app.identity import run_name
-
-
-def without_env(name: str) -> bool:
-    """``${without_env:NAME}``: whether the environment variable is unset or empty."""
-    return not os.environ.get(name)
+from unictk.tracking.about import offline
 
 
 def scaled(quick: object, full: object, *, _root_: Any) -> object:
@@ -23,5 +18,5 @@ def scaled(quick: object, full: object, *, _root_: Any) -> object:
 def register() -> None:
     """Makes the interpolations known; again is harmless."""
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
-    OmegaConf.register_new_resolver("without_env", without_env, replace=True)
+    OmegaConf.register_new_resolver("wandb_offline", offline, replace=True)
     OmegaConf.register_new_resolver("scaled", scaled, replace=True)

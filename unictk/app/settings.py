@@ -37,8 +37,9 @@ class Settings:
 
     ``seed`` of every random draw; ``tags`` for the loggers; ``objective``, the metric handed to a sweeper
     (null: none); ``rows``, the concept directory that a pipeline without stage 1 starts from; ``rerun``
-    starts a finished run afresh, or with ``keep`` once more in the folder as it is; ``stages``, the pipeline,
-    in order; ``study``, null outside of one.
+    starts a finished run afresh, or with ``keep`` once more in the folder as it is; ``trust``, typed, lets it
+    build classes that no shipped file names; ``stages``, the pipeline, in order; ``study``, null outside of
+    one.
     """
 
     seed: Annotated[int, Ge(0), Le(2**32 - 1)]
@@ -47,5 +48,6 @@ class Settings:
     objective: str | None = None
     rows: str | None = None
     rerun: bool | Literal["keep"] = False
+    trust: bool = False
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     study: Study | None = None

@@ -70,6 +70,7 @@ def _command(folder: Path) -> list[str]:
         *flags,
         *lines,
         f"hydra.run.dir={quoted(str(folder))}",
+        f"hydra.sweep.dir={quoted(str(folder.parent))}",  # which it belongs to, though it runs alone
         "hydra.mode=RUN",
     ]
 

@@ -40,6 +40,7 @@ CONCEPT_STAGES, PARTS = "unictk.modules.unictokens.", "unictk.pretraining."
 SELF_TRAINING = "unictk.modules.unicorn.SelfTraining"
 INSTRUCT, INSTRUCTION_STAGES = "unictk.instruct.instruct", "unictk.modules.unitoken."
 INSTRUCTIONS = "unictk.datamodules.instructions.stream.Instructions"
+SHARDED = "unictk.sharded_strategy.FullyShardedStrategy"
 ASK_A_MODEL = {MEASURE: "measure", PRETRAIN: "pretrain", INSTRUCT: "instruct"}
 ASK_A_CONCEPT = {TRAIN: "train", EVALUATE: "evaluate"}
 
@@ -74,6 +75,24 @@ def stages_of_the_task(plain: Mapping[str, Any]) -> None:
                 f"stages.{key}: {name} is a part of pretraining, but task=train trains a concept; "
                 f"nearest: task=pretrain"
             )
+
+
+def strategy_of_the_task(plain: Mapping[str, Any]) -> None:
+    """Raises UserError where parameters cannot be cut up over processes."""
+    trainer = plain.get("trainer") or {}
+    strategy = trainer.get("strategy")
+    if not isinstance(strategy, Mapping) or strategy.get("_target_") != SHARDED:
+        return
+    if target_of(plain, "task") == PRETRAIN:
+        raise UserError(
+            "strategy: fsdp has a part of each matrix in each process, but task=pretrain trains with whole "
+            "ones (Muon); nearest: strategy=ddp"
+        )
+    if trainer.get("precision") == "16-mixed":
+        raise UserError(
+            "trainer.precision: '16-mixed' scales losses, which strategy=fsdp has no place for; "
+            "nearest: bf16-mixed"
+        )
 
 
 def instruction_data(plain: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from unictk.app.task_check import (
     instruction_data,
     rewriting_of_the_task,
     stages_of_the_task,
+    strategy_of_the_task,
 )
 from unictk.errors import UserError, nearest
 
@@ -50,6 +51,7 @@ class TreeCheck:
         output_folder(plain["paths"]["output"])
         starting_rows(plain["rows"])
         stages_of_the_task(plain)
+        strategy_of_the_task(plain)
         instruction_data(plain)
         benchmark_and_judge(plain)
         rewriting_of_the_task(plain)

@@ -10,6 +10,8 @@ from annotated_types import Ge, Lt
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from unictk.sharding import joined_up, like
+
 
 class WeightAverage(Callback):
     """After each optimizer step: average = decay x average + (1 - decay) x weights.
@@ -30,7 +32,8 @@ class WeightAverage(Callback):
         """Begin with the weights of before, unless a checkpoint brought an average."""
         trained = {name: p for name, p in pl_module.named_parameters() if p.requires_grad}
         self.average = {
-            name: self.average.get(name, p.detach()).to(p.device, copy=True) for name, p in trained.items()
+            name: like(self.average.get(name, p.detach()), p).to(p.device, copy=True)
+            for name, p in trained.items()
         }
         self._step = trainer.global_step
 
@@ -51,11 +54,11 @@ class WeightAverage(Callback):
         """Put the average in the place of the weights."""
         weights = dict(module.named_parameters())
         for name, average in self.average.items():
-            weights[name].copy_(average)
+            weights[name].copy_(joined_up(average))
 
     def state_dict(self) -> dict[str, Any]:
         """The average so far."""
-        return {"average": self.average}
+        return {"average": {name: joined_up(average) for name, average in self.average.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the average of a checkpoint."""

@@ -21,6 +21,7 @@ from unictk.judges.answers import Grader
 from unictk.judges.base import Judge
 from unictk.records import FILE, ItemRecord, merge_records, read_records
 from unictk.samples import Sampling
+from unictk.sharding import whole
 
 BASE = "base"
 """The phase of the scores before any training."""
@@ -99,8 +100,10 @@ class BenchmarkCallback(Callback):
         if self.benchmark is None:
             return
         scores: dict[str, float] = {}
-        if trainer.is_global_zero:
-            scores = self._evaluate(self.benchmark, trainer, pl_module, phase, suffix, only_known)
+        with whole(pl_module):
+            if trainer.is_global_zero:
+                scores = self._evaluate(self.benchmark, trainer, pl_module, phase, suffix, only_known)
+            trainer.strategy.barrier("benchmark")
         # Every rank gets them: a checkpoint callback watches its own rank's scores.
         scores = trainer.strategy.broadcast(scores)
         self.metrics |= scores

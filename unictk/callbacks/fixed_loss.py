@@ -14,6 +14,7 @@ from unictk.callbacks.evaluating import evaluating
 from unictk.callbacks.stage import stage_of
 from unictk.datamodules.mixture import Mixture, Share
 from unictk.modules.concept_stage import ConceptStage
+from unictk.sharding import whole
 
 
 class FixedLoss(BeforeAndAfter):
@@ -35,7 +36,7 @@ class FixedLoss(BeforeAndAfter):
         share = Share(trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches)
         plan = mixture.plan(share)
         sums = torch.zeros(4, device=pl_module.device)
-        with evaluating(pl_module), trainer.precision_plugin.forward_context():
+        with whole(pl_module), evaluating(pl_module), trainer.precision_plugin.forward_context():
             for epoch in range(-self.passes, 0):  # no epoch of the training
                 for index in range(len(plan)):
                     sums += self._sums(stage, plan[epoch, index].to(pl_module.device))

@@ -13,6 +13,7 @@ from unictk.callbacks.evaluating import evaluating
 from unictk.datamodules.instructions.stream import Instructions
 from unictk.datamodules.mixture import Share
 from unictk.modules.unitoken import InstructionStage
+from unictk.sharding import whole
 
 
 class HeldLoss(BeforeAndAfter):
@@ -36,7 +37,7 @@ class HeldLoss(BeforeAndAfter):
             Share(trainer.global_rank, trainer.world_size)
         )
         sums = torch.zeros(4, dtype=torch.float64, device=pl_module.device)
-        with evaluating(pl_module), trainer.precision_plugin.forward_context():
+        with whole(pl_module), evaluating(pl_module), trainer.precision_plugin.forward_context():
             for index in range(min(self.batches, len(plan))):
                 batch = plan[-1, index].batch  # no epoch of the training; bad records are met there
                 if batch.size:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from PIL import Image as PILImage
+
+if TYPE_CHECKING:
+    from unictk.tracking.origin import Origin
+
+Table = tuple[list[str], list[Any]]
+"""Columns and rows."""
 
 
 def log_scores(loggers: Iterable[Logger], scores: Mapping[str, float], step: int) -> None:
@@ -26,3 +34,20 @@ def log_picture(
         elif isinstance(logger, WandbLogger):
             # With a step of ours W&B would shift the axis of every other curve.
             logger.log_image(name, [picture], caption=[caption])
+
+
+def log_table(loggers: Iterable[Logger], name: str, make: Callable[[], Table]) -> None:
+    """Send a table with pictures to Weights & Biases; without it ``make`` is not asked for one."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            columns, rows = make()
+            logger.log_table(name, columns, rows)
+
+
+def log_concept(loggers: Iterable[Logger], directory: Path, stage: str, origin: Origin) -> None:
+    """Send a saved concept to Weights & Biases as an artifact that knows what it was made from."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            from unictk.tracking.artifacts import log_concept as log_artifact
+
+            log_artifact(logger.experiment, directory, stage, origin)

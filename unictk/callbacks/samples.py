@@ -15,12 +15,14 @@ from PIL import Image as PILImage
 
 from unictk.callbacks.evaluating import evaluating
 from unictk.callbacks.grid import captioned_grid
-from unictk.callbacks.loggers import log_picture
+from unictk.callbacks.loggers import log_picture, log_table
 from unictk.callbacks.meter import Meter
 from unictk.callbacks.stage import Stage, stage_of
 from unictk.chance import seed_of
 from unictk.concepts import prompts
 from unictk.samples import Request, Sampling, Text
+from unictk.sharding import whole
+from unictk.tracking.tables import samples_table
 
 LIST = "samples.json"
 """Beside the pictures of a stage: each one's file, prompt, rollout and seed, and the sampling settings."""
@@ -41,7 +43,8 @@ class SampleGrid(Callback):
 
     The first ``max_prompts`` conditions are drawn ``images_per_prompt`` times each, ``batch_size``
     pictures a call. A picture's seed comes from ``seed``, its prompt and its rollout, so that the pictures
-    of two stages differ by what was learnt. Every logger that takes pictures gets ``grid.png``.
+    of two stages differ by what was learnt. Every logger that takes pictures gets ``grid.png``; W&B also gets
+    a table of them.
     """
 
     def __init__(
@@ -60,14 +63,25 @@ class SampleGrid(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw, save and log the stage's pictures (rank zero; the others wait)."""
-        if trainer.is_global_zero:
-            stage = stage_of(pl_module)
-            folder = Path(trainer.default_root_dir) / "samples" / stage.stage_name
-            with evaluating(pl_module):
-                grid = self._draw(stage, folder)
-            caption = f"{stage.concept} after {stage.stage_name}"
-            log_picture(trainer.loggers, f"samples/{stage.stage_name}", grid, caption, trainer.global_step)
-        trainer.strategy.barrier("samples")
+        with whole(pl_module):
+            if trainer.is_global_zero:
+                self._save_and_log(trainer, pl_module)
+            trainer.strategy.barrier("samples")
+
+    def _save_and_log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        stage = stage_of(pl_module)
+        folder = Path(trainer.default_root_dir) / "samples" / stage.stage_name
+        plan = self.plan(stage)
+        with evaluating(pl_module):
+            pictures, grid = self._draw(stage, plan, folder)
+        caption = f"{stage.concept} after {stage.stage_name}"
+        name = f"samples/{stage.stage_name}"
+        log_picture(trainer.loggers, name, grid, caption, trainer.global_step)
+        rows = [
+            (drawn.file, drawn.prompt, drawn.rollout, drawn.seed, picture)
+            for drawn, picture in zip(plan, pictures, strict=True)
+        ]
+        log_table(trainer.loggers, f"{name}/pictures", lambda: samples_table(rows))
 
     def plan(self, stage: Stage) -> list[Drawn]:
         """What is drawn, in order: the same list after every stage."""
@@ -84,9 +98,10 @@ class SampleGrid(Callback):
             for rollout in range(self.images_per_prompt)
         ]
 
-    def _draw(self, stage: Stage, folder: Path) -> PILImage.Image:
+    def _draw(
+        self, stage: Stage, plan: list[Drawn], folder: Path
+    ) -> tuple[list[PILImage.Image], PILImage.Image]:
         folder.mkdir(parents=True, exist_ok=True)
-        plan = self.plan(stage)
         pictures: list[PILImage.Image] = []
         with Meter(f"samples ({folder.name})", len(plan)) as meter:
             for picture, drawn in zip(self._pictures(stage, plan), plan, strict=True):
@@ -99,7 +114,7 @@ class SampleGrid(Callback):
         grid.save(folder / "grid.png")
         listing = {"sampling": asdict(self.sampling), "images": [asdict(drawn) for drawn in plan]}
         (folder / LIST).write_text(json.dumps(listing, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        return grid
+        return pictures, grid
 
     def _pictures(self, stage: Stage, plan: list[Drawn]) -> Iterator[PILImage.Image]:
         requests = [

@@ -101,7 +101,8 @@ class Lessons(LightningDataModule):
                 batch, whole = layout.collate(mine), None
                 if ranks > 1:
                     whole = layout.collate(samples).counts
-                batches[kind] = replace(batch, window=whole or batch.counts)
+                images = sum(len(sample.images) for sample in mine)
+                batches[kind] = replace(batch, window=whole or batch.counts, images=images)
         return Step(batches, seated)
 
     def _shares(self, number: int, late: Late | None) -> Mapping[str, int]:

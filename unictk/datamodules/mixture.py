@@ -79,7 +79,8 @@ class EpochPlan(Dataset[Batch]):
             for flow, samples in zip(self.flows, window, strict=True)
             for sample in samples[chunk * flow.batch_size : (chunk + 1) * flow.batch_size]
         ]
-        return replace(self.layout.collate(mine), window=self._counts(epoch, step, window))
+        batch, images = self.layout.collate(mine), sum(len(sample.images) for sample in mine)
+        return replace(batch, window=self._counts(epoch, step, window), images=images)
 
     def window(self, epoch: int, step: int) -> list[list[Sample]]:
         """Every rank's and every batch's samples of one optimizer step, per flow, with their seeds."""

@@ -19,6 +19,7 @@ from unictk.datamodules.mixture import Flow, Mixture
 from unictk.errors import UserError
 from unictk.modules.normaliser import MeanLoss, mean_over_window
 from unictk.samples import Batch, Sampling
+from unictk.sharding import shard, whole
 
 Weight = Annotated[float, Ge(0)]
 BatchSize = Annotated[int, Ge(0)]
@@ -132,10 +133,15 @@ class ConceptStage(LightningModule, ABC):
                 if reason := self.backbone.layout.supports(sample):
                     raise UserError(f"{self.stage_name}: sample {sample.key!r} does not fit: {reason}")
 
+    def configure_model(self) -> None:
+        """Cut the parameters up, where the strategy has processes share them."""
+        shard(self)
+
     def on_fit_start(self) -> None:
         """Compute image codes once, before loader workers start."""
         mixture: Mixture = cast(Any, self.trainer).datamodule
-        self.backbone.prepare(mixture.images())
+        with whole(self):
+            self.backbone.prepare(mixture.images())
 
     def mean(self, batch: Batch) -> MeanLoss:
         """The backbone's sums through the one normaliser."""

@@ -43,6 +43,12 @@ def matches(rule: str, name: str) -> bool:
     return name == rule or name.startswith(f"{rule}.") or fnmatchcase(name, rule)
 
 
+def by_name(backbone: Backbone) -> dict[str, nn.Parameter]:
+    """Every parameter by its part's name and its own in it."""
+    parts = backbone.parts().items()
+    return {f"{part}.{name}": p for part, module in parts for name, p in module.named_parameters()}
+
+
 def freeze(
     backbone: Backbone,
     key: str,
@@ -65,7 +71,7 @@ def freeze(
         UserError: a rule of another model, one that would train the image tokenizer, or nothing to train.
     """
     parts = backbone.parts()
-    named = {f"{part}.{name}": p for part, module in parts.items() for name, p in module.named_parameters()}
+    named = by_name(backbone)
     for place, rules in (
         ("trains", trains),
         ("freezes", freezes),

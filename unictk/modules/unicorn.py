@@ -30,6 +30,7 @@ from unictk.selfplay.rollouts import Rollout
 from unictk.selfplay.rows import JudgementRow
 from unictk.selfplay.shards import content_key
 from unictk.selfplay.stores import Stores
+from unictk.sharding import shard
 
 Told = Callable[[Stream], None]
 """Hears of every batch of answers of a stream."""
@@ -182,6 +183,10 @@ class SelfTraining(LightningModule):
         self.text_weight, self.image_weight = text_weight, image_weight
         for part, module in backbone.parts().items():
             module.requires_grad_(part != "tokenizer")
+
+    def configure_model(self) -> None:
+        """Cut the parameters up, where the strategy has processes share them."""
+        shard(self)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The two weighted means of the whole optimizer step."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
@@ -22,9 +23,10 @@ from unictk.datamodules.instructions.files import InstructionData
 from unictk.datamodules.instructions.stream import Instructions
 from unictk.datamodules.mixture import Share
 from unictk.errors import UserError
-from unictk.modules.freezing import freeze, optimizer_groups, print_summary
+from unictk.modules.freezing import by_name, freeze, optimizer_groups, print_summary
 from unictk.modules.normaliser import MeanLoss, mean_over_window
 from unictk.samples import Batch, Loss
+from unictk.sharding import shard
 
 FROZEN = ("tokenizer", "vision.embeddings", "vision.head")
 """What never trains, as published: the tower's patches and positions; its pooling head has no gradient."""
@@ -86,6 +88,10 @@ class InstructionStage(LightningModule):
             [str(rule) for rule in undecayed],
         )
 
+    def configure_model(self) -> None:
+        """Cut the parameters up, where the strategy has processes share them."""
+        shard(self)
+
     # -- the loss --------------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -133,8 +139,9 @@ class InstructionStage(LightningModule):
     # -- what moves, and how fast ----------------------------------------------------------------------
 
     def trainable(self) -> list[nn.Parameter]:
-        """The parameters that move."""
-        return [one.parameter for one in self.named if one.trains]
+        """The parameters that move, as they are now: they may have been cut up."""
+        now = by_name(self.backbone)
+        return [now[one.name] for one in self.named if one.trains]
 
     def on_fit_start(self) -> None:
         """Say what trains (first process)."""
@@ -147,7 +154,8 @@ class InstructionStage(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer over its groups, and its schedule by optimizer steps."""
-        groups = optimizer_groups(self.named)
+        now = by_name(self.backbone)
+        groups = optimizer_groups([replace(one, parameter=now[one.name]) for one in self.named])
         optimizer = self.make_optimizer([{"params": parameters} for parameters, _, _ in groups])
         for made, (_, rate, decayed) in zip(optimizer.param_groups, groups, strict=True):
             made["lr"] *= rate
@@ -185,7 +193,7 @@ class InstructionStage(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave out what is frozen: it is what the stage began with."""
-        owned = self._owned()
+        owned = self.owned()
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name: value for name, value in state.items() if name in owned}
 
@@ -197,7 +205,7 @@ class InstructionStage(LightningModule):
         Raises:
             UserError: the checkpoint lacks a tensor that trains here, or has one that does not.
         """
-        owned = self._owned()
+        owned = self.owned()
         wrong = sorted(owned ^ set(state_dict))
         if wrong:
             raise UserError(
@@ -206,7 +214,7 @@ class InstructionStage(LightningModule):
             )
         return super().load_state_dict(state_dict, strict=False, assign=assign)
 
-    def _owned(self) -> set[str]:
+    def owned(self) -> set[str]:
         """Names, as a checkpoint has them, of what trains."""
         return {name for name, parameter in self.named_parameters() if parameter.requires_grad}
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from unictk.assembly import LAST, place, trainer_for
+from unictk.assembly import place, trainer_for
+from unictk.resuming import fit_from
 
 if TYPE_CHECKING:
     from unictk.app.folder import RunFolder
@@ -49,8 +50,7 @@ def fit_part(
     checkpoints = folder.checkpoint_dir(name)
     module, data = part.begin(backbone, cfg.seed, checkpoints)
     setattr(module, "stage_name", name)  # noqa: B010 - read by the progress bar and the checkpoints
-    last = checkpoints / LAST
-    trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    fit_from(trainer, module, data, checkpoints)
     found = {f"{name}/{key}": float(value) for key, value in trainer.callback_metrics.items()}
     if trainer.is_global_zero:
         found |= part.write(weights)

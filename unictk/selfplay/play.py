@@ -18,14 +18,15 @@ from lightning.pytorch.callbacks import LambdaCallback
 from omegaconf import DictConfig
 
 from unictk.app.folder import RunFolder, process_rank
-from unictk.assembly import LAST, bare_trainer, model_benchmark, place, trainer_for
+from unictk.assembly import bare_trainer, model_benchmark, place, trainer_for
 from unictk.backbones.base import Backbone
 from unictk.callbacks.averaging import WeightAverage
-from unictk.callbacks.loggers import log_scores
+from unictk.callbacks.loggers import log_scores, log_table
 from unictk.callbacks.meter import Meter
 from unictk.datamodules.selfplay import Work, fitting, lesson_flows
 from unictk.errors import UserError
 from unictk.modules.unicorn import DrawingAndJudging, Proposing, SelfTraining
+from unictk.resuming import fit_from
 from unictk.selfplay.audit import audit
 from unictk.selfplay.controls import control_flows
 from unictk.selfplay.groups import read_groups
@@ -39,6 +40,7 @@ from unictk.selfplay.similarity import normal_form
 from unictk.selfplay.stores import Stores
 from unictk.selfplay.summary import round_metrics, summary
 from unictk.selfplay.training_set import reconstruct
+from unictk.tracking.tables import groups_table
 
 
 class Play:
@@ -168,12 +170,9 @@ class Play:
         trainer = trainer_for(self.cfg, self.folder, name, self.backbone, max_steps=min(steps, default=-1))
         self.folder.stage_started(name, trainer.world_size)
         average = None if module.average is None else WeightAverage(module.average)
-        told = LambdaCallback(on_train_start=self.log_found)
+        told = LambdaCallback(on_train_start=partial(self.log_found, number=number))
         trainer.callbacks[:0] = [told] if average is None else [told, average]  # type: ignore[attr-defined]
-        last = self.folder.checkpoint_dir(name) / LAST
-        trainer.fit(
-            module, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True
-        )
+        fit_from(trainer, module, data, self.folder.checkpoint_dir(name))
         if average is not None:
             average.apply(module)
         losses = {key: float(value) for key, value in trainer.callback_metrics.items()}
@@ -278,10 +277,19 @@ class Play:
         last = number + 1 == self.rules.rounds
         return self.folder.path / "weights" if last else self.folder.path / "weights" / f"round-{number:02d}"
 
-    def log_found(self, trainer: Trainer, module: LightningModule) -> None:
+    def log_found(self, trainer: Trainer, module: LightningModule, number: int) -> None:
         """What came of the round, for the loggers."""
         scores = {key: value for key, value in self.folder.scores().items() if key.startswith("selfplay/")}
         log_scores(trainer.loggers, scores, trainer.global_step)
+        if self.first:
+            log_table(trainer.loggers, f"selfplay/round-{number:02d}", partial(self.prompts_table, number))
+
+    def prompts_table(self, number: int) -> tuple[list[str], list[Any]]:
+        """The round's prompts with their best and worst pictures."""
+        chosen, stores = self.rules.selection, self.stores
+        count = sum(1 for _ in accepted(stores.proposals.of_round(number)))
+        groups = read_groups(stores.rollouts, stores.judgements, number)
+        return groups_table(groups, self.folder.path, chosen.threshold, chosen.least_valid, count)
 
     def named(self, found: dict[str, float], number: int) -> dict[str, float]:
         """Metrics of a round: the last one's by plain names; each with its number if there are several."""

@@ -73,7 +73,8 @@ class InstructionPlan(Dataset[Fed]):
                 problems.append((source.name, str(error)))
             else:
                 samples.append(sample)
-        batch = self.layout.collate(samples)
+        images = sum(len(sample.images) for sample in samples)
+        batch = replace(self.layout.collate(samples), images=images)
         if self.window > self.batch_size or problems:  # otherwise it knows all targets of the step itself
             batch = replace(batch, window=self._counts(epoch, index // self.share.accumulate))
         return Fed(batch, tuple(problems))

@@ -1,0 +1,1 @@
+"""Weights & Biases: one run of theirs for each run folder of ours."""
