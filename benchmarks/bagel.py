@@ -1,7 +1,7 @@
 """BAGEL: drawing against a plain loop over the same network, texts of eight pictures against one at a time.
 
-``python -m benchmarks.bagel [--small] [--json PATH]``. Before anything is timed both arms must draw equal
-pictures and write equal texts.
+``python -m benchmarks.bagel [--small] [--image PIXELS] [--json PATH]``. Before anything is timed both arms
+must draw equal pictures and write equal texts.
 
 The plain loop runs the branches of guidance one after the other, each through the network's forward pass as
 training uses it: tokens gathered for their experts, a dense mask, rotary positions, and a cache that every
@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class Size:
     words: int
 
 
-FULL = Size(640, 2560, 8, 10, 2, 8192, image=256, seen=112, steps=4, words=48)
+FULL = Size(640, 2560, 8, 10, 2, 8192, image=128, seen=112, steps=4, words=48)
 SMALL = Size(64, 128, 2, 4, 2, 2048, image=64, seen=28, steps=3, words=4)
 
 
@@ -180,11 +180,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bagel", description=__doc__)
     parser.add_argument("--small", action="store_true", help="tiny sizes: shows that it runs, not how fast")
     parser.add_argument("--json", type=Path, help="also write everything measured to this file")
+    parser.add_argument("--image", type=int, help="side of the pictures drawn, in pixels, a multiple of 16")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     size, console = SMALL if options.small else FULL, Console(width=None if sys.stdout.isatty() else 120)
+    size = size if options.image is None else replace(size, image=options.image)
     arms = Arms(size)
     console.print("checking that both arms draw and write the same ...")
     notes = [check_equal(arms)]

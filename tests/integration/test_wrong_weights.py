@@ -20,10 +20,8 @@ LARGER = {"janus": "janus_pro_1b", "bagel": "bagel"}
 CONFIGS = {"janus": "config.json", "bagel": "llm_config.json"}
 
 
-@pytest.fixture
-def weights(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def written(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of several shards, as the small option writes it."""
-    name = request.getfixturevalue("backbone")
     conf = ROOT / "conf" / "backbone"
     files = (OmegaConf.load(conf / f"{option}.yaml") for option in (LARGER[name], f"{name}_tiny"))
     merged = OmegaConf.merge(*files)
@@ -89,7 +87,10 @@ CASES = [
 
 
 @pytest.mark.parametrize(("backbone", "fault"), CASES)
-def test_one_line_names_the_file(backbone: str, fault: Fault, weights: Path, tmp_path: Path) -> None:
+def test_one_line_names_the_file(
+    backbone: str, fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = written(backbone, tmp_path, monkeypatch)
     named = fault(weights)
     done = run(
         "task=generate",

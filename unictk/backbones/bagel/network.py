@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import Qwen2Config, SiglipVisionConfig
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RotaryEmbedding
 
-from unictk.backbones.bagel.experts import Fronted, Mixed, MixtureLayer, MixtureNorm
+from unictk.backbones.bagel.experts import Mixed, MixtureLayer, MixtureNorm, Routes
 from unictk.backbones.bagel.patches import grid_of, patchify, places
 from unictk.backbones.bagel.positions import grid_table, time_features
 from unictk.backbones.bagel.sizes import Sizes
@@ -150,7 +150,7 @@ class BagelNetwork(nn.Module):
     def trunk(
         self,
         vectors: Tensor,
-        drawn: Tensor | Fronted,
+        drawn: Tensor | Routes,
         positions: Tensor | None,
         mask: Tensor | BlockMask | None,
         cache: KeyValues | None = None,
@@ -159,8 +159,7 @@ class BagelNetwork(nn.Module):
 
         Args:
             vectors: (batch, length, width).
-            drawn: (batch, length) bool, true for latent tokens: they go to the generation expert; or how many
-                tokens in front of each row are none.
+            drawn: (batch, length) bool, true for latent tokens: they go to the generation expert. Or routes.
             positions: (batch, length) rotary positions; None: all at position 0.
             mask: (batch, length or 1, keys) bool, or a block mask; keys are the cached ones followed by
                 these. None: all see all.
@@ -170,7 +169,7 @@ class BagelNetwork(nn.Module):
             (batch, length, width).
         """
         rotary = None if positions is None else self.rotary(vectors, position_ids=positions)
-        routes = drawn if isinstance(drawn, Fronted) else Mixed.of(drawn)
+        routes = Mixed.of(drawn) if isinstance(drawn, Tensor) else drawn
         hidden = vectors
         for layer in self.layers:
             if self.checkpoint_blocks and torch.is_grad_enabled():
