@@ -52,7 +52,7 @@ class Tape(LabelledIds):
     @property
     def pictures(self) -> list[Image]:
         """The pictures that stand in it, first those with codes, then those with vectors."""
-        return [slot.picture for slot in (*self.codes, *self.features)]
+        return [*(slot.picture for slot in self.codes), *(slot.picture for slot in self.features)]
 
     def tokens(
         self, ids: Sequence[int], is_target: bool = False, draws: bool = False, labels: Sequence[int] = ()
