@@ -41,7 +41,7 @@ TOLD = [
     for n in range(8)
 ]
 MAKERS = {"showo": make_showo, "janus": make_janus, "unitoken": make_unitoken, "bagel": make_bagel}
-RATES = {"unitoken": 1e-4}
+RATES = {"unitoken": 1e-5}
 """Of models whose random weights turn rounding of 1e-7 into differences of 1e-2 within five steps of 0.01."""
 
 
