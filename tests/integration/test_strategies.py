@@ -64,8 +64,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Everything that the tests compare."""
     folder = tmp_path_factory.mktemp("strategies")
     alone = [{"name": f"{what}-single", "what": what, "strategy": "single"} for what in WHATS]
-    adam = {"adam": True, "steps": 4}
-    alone += [{"name": f"{what}-4", "what": what, "strategy": "single", **adam} for what in RESUMED]
+    four = {"remembers": True, "steps": 4}
+    alone += [{"name": f"{what}-4", "what": what, "strategy": "single", **four} for what in RESUMED]
     together = [
         {"name": f"{what}-{way}", "what": what, "strategy": strategy, "accumulate": accumulate}
         for what in WHATS
@@ -74,12 +74,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     back = []
     for what in RESUMED:
         for strategy, other in (("ddp", "fsdp"), ("fsdp", "ddp")):
-            job = {"what": what, "strategy": strategy, **adam}
+            job = {"what": what, "strategy": strategy, **four}
             together += [
                 {"name": f"{what}-{strategy}-4", **job},
                 {"name": f"{what}-{strategy}-from-single", "start": f"{what}-4@2", **job},
             ]
-            job = {"what": what, "start": f"{what}-{strategy}-4@2", **adam}
+            job = {"what": what, "start": f"{what}-{strategy}-4@2", **four}
             together.append({"name": f"{what}-{other}-from-{strategy}", "strategy": other, **job})
             back.append({"name": f"{what}-single-from-{strategy}", "strategy": "single", **job})
     work(folder, 1, alone)
@@ -134,7 +134,7 @@ def test_losses_gradients_and_parameters_are_those_of_one_process(trained: Path,
     ],
 )
 def test_a_checkpoint_of_each_is_resumed_in_each(trained: Path, what: str, name: str) -> None:
-    """Two steps of AdamW with clipping, a checkpoint, two more: as four in one process."""
+    """Two steps with clipping and an optimizer that remembers, a checkpoint, two more: as four alone."""
     ours, theirs = read(trained, f"{what}-{name}"), read(trained, f"{what}-4")
     assert len(ours["losses"]) == 2
     torch.testing.assert_close(ours["losses"], theirs["losses"][2:], rtol=TOLERANCE, atol=0)
