@@ -123,7 +123,7 @@ def keep(
             base_model=hub_id(cfg.backbone.get("weights")),
         )
     origin = Origin(portable(cfg)["backbone"], portable(cfg)["concept"], cfg.rows)
-    log_concept(stage.loggers, directories[0], stage.stage_name, origin)
+    log_concept(cast("list[Logger]", stage.loggers), directories[0], stage.stage_name, origin)
 
 
 def on_device(cfg: DictConfig) -> Backbone:

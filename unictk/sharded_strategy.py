@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.strategies.parallel import ParallelStrategy
@@ -42,7 +42,8 @@ class FullyShardedStrategy(ModelParallelStrategy):
         module = self.lightning_module
         assert module is not None
         state = module.state_dict()
-        owned = module.owned() if hasattr(module, "owned") else set(state)
+        named = getattr(module, "owned", None)
+        owned = set(state) if named is None else cast("Callable[[], set[str]]", named)()
         return {name: joined_up(value) for name, value in state.items() if name in owned}
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:

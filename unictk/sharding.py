@@ -92,7 +92,7 @@ def like(value: Tensor, model: Tensor) -> Tensor:
 
 def joined_up(tensor: Tensor) -> Tensor:
     """The whole of a tensor on the CPU, without gradient; all processes together if it is cut up."""
-    full = cast(Tensor, tensor.full_tensor()) if isinstance(tensor, DTensor) else tensor
+    full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
     return full.detach().to("cpu", copy=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from hydra import compose
 from hydra._internal.hydra import Hydra
@@ -67,7 +67,7 @@ def composed(request: Request, lines: Sequence[str]) -> Composed:
         mode=mode.name if mode is not None else "RUN",
         sweep_params={str(key): str(value) for key, value in params.items()},
         choices=dict(whole.hydra.runtime.choices),
-        hydra=OmegaConf.to_container(whole.hydra, resolve=False),
+        hydra=cast("dict[str, Any]", OmegaConf.to_container(whole.hydra, resolve=False)),
     )
 
 

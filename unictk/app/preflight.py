@@ -113,5 +113,6 @@ def _check_value(request: Request, checker: TreeCheck, found: Composed, key: str
     OmegaConf.update(plain, key, value, force_add=True)
     whole = OmegaConf.to_container(plain, resolve=False)
     assert isinstance(whole, dict)
-    check_targets(whole, {}, [one.input_line or "" for one in request.overrides])
-    TreeCheck(checker.schema, request.tree.groups).check({str(name): item for name, item in whole.items()})
+    named = {str(name): item for name, item in whole.items()}
+    check_targets(named, {}, [one.input_line or "" for one in request.overrides])
+    TreeCheck(checker.schema, request.tree.groups).check(named)
