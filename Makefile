@@ -18,7 +18,7 @@ demo: $(READY) ## The main job: three stages on a drawn character, with a small 
 	$(BIN)/python run.py rerun=true
 
 test: $(READY) ## The fast tests, a process with one thread on each core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 -m "not slow and not pairwise"
 
 test-slow: $(READY) ## The tests that take longer than about ten seconds
 	$(BIN)/python -m pytest -m slow

@@ -44,7 +44,7 @@ FEW = {
 }
 """Less work for options that ask for hours of it."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.pairwise, pytest.mark.timeout(7200)]
 
 
 def options() -> dict[str, tuple[str, ...]]:
