@@ -89,7 +89,7 @@ class Shards(Generic[R]):
         if found.content != content:
             raise DataError(
                 f"{path}: made of other work ({found.content[:12]}, expected {content[:12]}); "
-                "rerun=true starts afresh"
+                "rerun=true starts afresh, and what selfplay.records shares needs another folder"
             )
         return True
 

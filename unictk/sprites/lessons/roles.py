@@ -77,9 +77,9 @@ def _tried(chance: random.Random, album: Album) -> tuple[Coded, Coded]:
     if draw < 0.25:
         coded = any_of(chance, album, 0.4)
         return coded, coded
-    if draw < 0.5:
+    if draw < 0.55:
         return chance.choice(album.blends)
-    if draw < 0.85:
+    if draw < 0.95:
         return _failed(chance, album)
     return any_of(chance, album, 0.4), any_of(chance, album, 0.4)
 
