@@ -12,7 +12,7 @@ from torch.optim import AdamW, Muon
 
 from unictk.backbones.showo.factored import factor_codes
 from unictk.concepts.slots import KnownConcepts
-from unictk.datamodules.lessons import Late, Lessons, Rung
+from unictk.datamodules.lessons import Lessons, Rung
 from unictk.modules.muon import MuonAndAdamW
 from unictk.modules.pretraining import LanguagePretraining
 from unictk.modules.tokenizer_pretraining import decayed
@@ -159,22 +159,6 @@ def test_shares_of_a_step_have_the_gradient_of_the_whole(ranks):
 def test_the_opening_and_the_turns_decide_what_a_step_has(layout_lessons):
     kinds = ["".join(layout_lessons.step(number).batches) for number in range(6)]
     assert kinds == ["one", "twoa", "twoa", "onetwoa", "onetwob", "onetwoa"]
-
-
-def test_late_steps_are_masked_by_the_other_schedule():
-    layout = make_showo().layout
-    other = layout.with_schedule("pow6")
-
-    def counts(number: int, first: object, late: Late | None = None) -> list[int]:
-        made = Lessons(first, lambda: None, {"draw": draw}, {"draw": 8}, 2, 1, 0, late=late)
-        return made.step(number).batches["draw"].counts
-
-    assert counts(4, layout) != counts(4, other)
-    late = Late(5, other, {"draw": 8}, ())
-    assert counts(4, layout, late) == counts(4, layout)
-    assert counts(5, layout, late) == counts(5, other)
-    assert layout.schedule == "cosine"
-    assert layout.codec is other.codec
 
 
 @pytest.fixture

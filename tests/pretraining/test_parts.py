@@ -16,7 +16,9 @@ from unictk.concepts.known_rows import load_known, load_values
 from unictk.errors import WeightsError
 from unictk.pretraining.clip import ClipPart
 from unictk.pretraining.language import KNOWN_ROWS, LanguagePart
+from unictk.pretraining.refinement import RefinementPart
 from unictk.pretraining.tokenizer import TokenizerPart
+from unictk.samples import Sampling
 from unictk.sprites.coded import Sizes
 
 FEW = Sizes(singles=12, pairs=12, variants=8, spoilt=2, blends=3, known=1, own=1, look_alikes=1)
@@ -30,8 +32,8 @@ def showo(seed: int = 0, **weights: str) -> Showo:
     )
 
 
-def train(part, backbone, folder, steps: int = 2) -> None:
-    module, data = part.begin(backbone, 0, folder)
+def train(part, backbone, folder, steps: int = 2, place: str = "part") -> None:
+    module, data = part.begin(backbone, 0, folder / "checkpoints" / place, folder / "weights")
     trainer = Trainer(
         accelerator="cpu", max_steps=steps, max_epochs=-1, logger=False, enable_progress_bar=False,
         enable_checkpointing=False, enable_model_summary=False, default_root_dir=folder,
@@ -49,7 +51,7 @@ def weights(tmp_path_factory):
     train(tokenizer, backbone, folder)
     assert tokenizer.write(folder / "weights") == {}
     tokenizer.read(folder / "weights", backbone)
-    language = LanguagePart(pictures=FEW, kept=3, slots=2)
+    language = LanguagePart(pictures=FEW, kept=3, slots=2, compile_blocks=False)
     before = backbone.network.phi.lm_head.weight.clone()
     train(language, backbone, folder)
     language.write(folder / "weights")
@@ -108,7 +110,7 @@ def test_the_album_is_kept_for_the_next_process(weights, monkeypatch):
     backbone = showo()
     TokenizerPart(partial(AdamW, lr=1e-3)).read(folder / "weights", backbone)
     part = LanguagePart(pictures=FEW, kept=3, slots=2)
-    _, lessons = part.begin(backbone, 0, folder)
+    _, lessons = part.begin(backbone, 0, folder / "checkpoints/another", folder / "weights")
     monkeypatch.setattr("unictk.pretraining.language.make_album", lambda *_: pytest.fail("made again"))
     kept = lessons.world
     groups = (kept.singles, kept.pairs, kept.variants, kept.spoilt, kept.blends)
@@ -117,11 +119,17 @@ def test_the_album_is_kept_for_the_next_process(weights, monkeypatch):
     assert len(kept.known) == len(kept.own) == len(kept.look_alikes) == 160
 
 
+def refinement(**others) -> RefinementPart:
+    """Of the smallest album, with four drawings of its own."""
+    how = Sampling(steps=2, guidance=0.0)
+    return RefinementPart(pictures=FEW, slots=2, drawn=4, sampling=how, compile_blocks=False, **others)
+
+
 def test_a_training_goes_on_from_weights_that_are_there(weights, tmp_path):
     folder, backbone = weights
     other = showo(5, image_weights=str(folder / "weights/magvit"))
-    part = LanguagePart(pictures=FEW, slots=2, start=str(folder / "weights/showo"))
-    module, _ = part.begin(other, 0, tmp_path)
+    part = refinement(start=str(folder / "weights/showo"))
+    module, _ = part.begin(other, 0, folder / "checkpoints/further", tmp_path / "nothing here")
     mine, its = backbone.network.phi, other.network.phi
     assert torch.equal(mine.lm_head.weight, its.lm_head.weight)
     assert torch.equal(mine.model.embed_tokens.weight, its.model.embed_tokens.weight)
@@ -132,10 +140,34 @@ def test_a_training_goes_on_from_weights_that_are_there(weights, tmp_path):
     assert torch.allclose(module.known.table[3:], kept.mean(0).expand(157, -1, -1))
     assert all(parameter.requires_grad for parameter in its.model.layers.parameters())
     with pytest.raises(WeightsError, match=r"nowhere: no such folder"):
-        LanguagePart(pictures=FEW, slots=2, start="nowhere").begin(showo(), 0, tmp_path)
+        refinement(start="nowhere").begin(showo(), 0, tmp_path, tmp_path)
+
+
+def test_a_model_is_taught_on_its_own_drawings(weights, monkeypatch):
+    """Made once by the model as it is when the part begins, read by the oracle, and trained on."""
+    folder, _ = weights
+    place = folder / "checkpoints/refinement"
+    backbone = showo(5, weights=str(folder / "weights/showo"), image_weights=str(folder / "weights/magvit"))
+    _, lessons = refinement().begin(backbone, 0, place, folder / "weights")
+    drawn = lessons.world.drawn
+    assert len(drawn) == 4
+    assert lessons.world.singles[0].number == 0
+    meant = {one.number for one in (*lessons.world.singles, *lessons.world.pairs)}
+    assert all(wanted.number in meant for wanted, _ in drawn)
+    assert len({own.number for _, own in drawn} | meant) == 4 + len(meant)
+    assert not any(own.readable for _, own in drawn), "a model of two steps draws nothing that can be read"
+
+    monkeypatch.setattr("unictk.pretraining.refinement.draw_own", lambda *_: pytest.fail("drawn again"))
+    again = showo(5, weights=str(folder / "weights/showo"), image_weights=str(folder / "weights/magvit"))
+    part = refinement(kept=2)
+    train(part, again, folder, place="refinement")
+    part.write(folder / "refined")
+    assert len(load_known(folder / "refined" / KNOWN_ROWS, again.row_shape, again.fresh_rows)) == 2
+    part.read(folder / "refined", again)
+    assert not torch.equal(again.network.phi.lm_head.weight, backbone.network.phi.lm_head.weight)
 
 
 def test_writing_before_training_is_refused(tmp_path):
-    for part in (TokenizerPart(partial(AdamW, lr=1e-3)), LanguagePart(), ClipPart()):
+    for part in (TokenizerPart(partial(AdamW, lr=1e-3)), LanguagePart(), RefinementPart(), ClipPart()):
         with pytest.raises(RuntimeError, match="has not begun"):
             part.write(tmp_path)

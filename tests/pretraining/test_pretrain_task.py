@@ -11,7 +11,10 @@ SMALL = (
     "experiment=pretrain/sprites",
     "trainer=cpu",
     "logger=none",
-    "backbone.compile_blocks=false",
+    "stages.language.compile_blocks=false",
+    "stages.refinement.compile_blocks=false",
+    "stages.refinement.drawn=4",
+    "sampling.steps=1",
     "benchmark=none",
     "stages.tokenizer.pool=16",
     "stages.tokenizer.batch=4",
@@ -31,7 +34,7 @@ def test_parts_are_trained_kept_and_loaded(tmp_path: Path) -> None:
     status = read(folder / "status.json")
     assert status["state"] == "done"
     assert {name: one["state"] for name, one in status["stages"].items()} == dict.fromkeys(
-        ("tokenizer", "language", "clip"), "done"
+        ("tokenizer", "language", "refinement", "clip"), "done"
     )
     assert "tokenizer steps: 2/2" in done.stdout
     assert {"clip/attribute", "language/pretrain/loss"} <= set(read(folder / "metrics.json"))

@@ -1,6 +1,7 @@
 """Shipping weights: only of a run that is done, never too large, with a card that says how to make them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ def run(tmp_path):
         "stages": {"language": {"state": "done", "seconds": 5400.0}},
     }
     (folder / "status.json").write_text(json.dumps(status))
+    (folder / "config.yaml").write_text("stages: {language: {steps: 1}}")
     (folder / "metrics.json").write_text(
         json.dumps(
             {
@@ -41,22 +43,53 @@ def test_weights_and_card_are_copied_and_old_ones_go(run, tmp_path):
     assert (target / "showo/model.safetensors").read_bytes() == b"x" * 100
     assert not (target / "old").exists()
     card = (target / "README.md").read_text()
-    assert "python run.py experiment=pretrain/sprites\n" in card
+    assert "    1. python run.py experiment=pretrain/sprites\n" in card
     assert "| sprites/qa | 0.9877 | 600 |" in card
-    assert "| language | 90 min |" in card
-    assert "Trained from nothing on rendered scenes" in card
+    assert "| language | 1 | 90 min |" in card
     assert "pretrain/loss" not in card
     assert "sprites/judge" not in card, "who judged is no number"
 
 
-def test_the_card_says_what_a_training_went_on_from(run, tmp_path):
-    status = json.loads((run / "status.json").read_text())
-    status["overrides"].append("stages.language.start=bundled:sprites/showo")
-    (run / "status.json").write_text(json.dumps(status))
-    ship(run, tmp_path / "assets")
-    card = (tmp_path / "assets" / "README.md").read_text()
-    assert "Trained on from bundled:sprites/showo as it was before, on rendered scenes" in card
-    assert "from nothing" not in card
+def further(folder: Path, start: str, seconds: float) -> Path:
+    """A finished run that trained the language model on from ``start``."""
+    (folder / "weights/showo").mkdir(parents=True)
+    (folder / "weights/showo/model.safetensors").write_bytes(b"y" * 10)
+    status = {
+        "state": "done",
+        "overrides": ["experiment=pretrain/sprites_further", f"seed={seconds:.0f}"],
+        "stages": {"refinement": {"seconds": seconds}, "measure": {"seconds": 9.0}},
+    }
+    (folder / "status.json").write_text(json.dumps(status))
+    (folder / "config.yaml").write_text(f"stages: {{refinement: {{start: '{start}'}}}}")
+    (folder / "metrics.json").write_text(json.dumps({"sprites/qa": 0.99}))
+    return folder
+
+
+def test_what_a_run_went_on_from_is_in_the_card_and_what_it_did_not_train_stays(run, tmp_path):
+    (run / "weights/clip").mkdir()
+    (run / "weights/clip/weights").write_bytes(b"c")
+    metrics = json.loads((run / "metrics.json").read_text())
+    (run / "metrics.json").write_text(json.dumps(metrics | {"clip/identity": 0.5}))
+    target = tmp_path / "assets"
+    ship(run, target)
+    first = further(tmp_path / "first", "bundled:sprites/showo", 60)
+    second = further(tmp_path / "second", str(first / "weights/showo"), 120)
+    assert ship(second, target) == 11
+    assert (target / "clip/weights").read_bytes() == b"c"
+    card = (target / "README.md").read_text()
+    for number, command in enumerate(("", "_further seed=60", "_further seed=120"), start=1):
+        assert f"    {number}. python run.py experiment=pretrain/sprites{command}\n" in card
+    assert "| language | 1 | 90 min |\n| refinement | 2 | 1 min |\n| refinement | 3 | 2 min |" in card
+    assert "| sprites/qa | 0.9900 |" in card
+    assert "| clip/identity | 0.5000 |" in card
+    assert "measure" not in card
+
+
+def test_a_run_whose_beginning_is_gone_is_refused(tmp_path):
+    run = further(tmp_path / "second", str(tmp_path / "gone/weights/showo"), 60)
+    with pytest.raises(DataError, match=r"went on from .*gone/weights/showo, and .*gone is no run folder"):
+        ship(run, tmp_path / "assets")
+    assert not (tmp_path / "assets").exists()
 
 
 @pytest.mark.parametrize("state", ["running", "failed", None])

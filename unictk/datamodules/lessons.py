@@ -28,16 +28,6 @@ class Rung:
     shares: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class Late:
-    """From step ``start`` on: another layout, and other samples in a step."""
-
-    start: int
-    layout: Layout
-    shares: Mapping[str, int]
-    turns: Sequence[Sequence[str]]
-
-
 class Lessons(LightningDataModule):
     """Step n is made from (seed, n) alone, so a resumed training goes on with the next step.
 
@@ -51,7 +41,6 @@ class Lessons(LightningDataModule):
         seed: of everything.
         turns: groups of kinds; of each group a step has one, in turn.
         opening: the first steps, rung after rung, in place of shares and turns.
-        late: what changes at some step; None: nothing does.
     """
 
     def __init__(
@@ -65,14 +54,12 @@ class Lessons(LightningDataModule):
         seed: int,
         turns: Sequence[Sequence[str]] = (),
         opening: Sequence[Rung] = (),
-        late: Late | None = None,
     ) -> None:
         super().__init__()
         self.layout, self.make_world, self.writers = layout, make_world, dict(writers)
         self.shares = {kind: count for kind, count in shares.items() if count}
         self.known, self.slots, self.seed, self.turns = known, slots, seed, turns
         self.opening = opening
-        self.late = late
 
     @cached_property
     def world(self) -> Any:
@@ -91,29 +78,26 @@ class Lessons(LightningDataModule):
         """
         chance = random.Random(seed_of(self.seed, "lessons", number))
         seated = tuple(chance.sample(range(self.known), self.slots)) if self.slots else ()
-        late = self.late if self.late and number >= self.late.start else None
-        layout = late.layout if late else self.layout
         batches, dealt = {}, 0
-        for kind, count in self._shares(number, late).items():
+        for kind, count in self._shares(number).items():
             samples = [self.writers[kind](chance, self.world, seated) for _ in range(count)]
             first, dealt = (rank - dealt) % ranks, dealt + count
             if mine := samples[first::ranks]:
-                batch, whole = layout.collate(mine), None
+                batch, whole = self.layout.collate(mine), None
                 if ranks > 1:
-                    whole = layout.collate(samples).counts
+                    whole = self.layout.collate(samples).counts
                 images = sum(len(sample.images) for sample in mine)
                 batches[kind] = replace(batch, window=whole or batch.counts, images=images)
         return Step(batches, seated)
 
-    def _shares(self, number: int, late: Late | None) -> Mapping[str, int]:
+    def _shares(self, number: int) -> Mapping[str, int]:
         end = 0
         for rung in self.opening:
             end += rung.steps
             if number < end:
                 return rung.shares
-        shares, turns = (late.shares, late.turns) if late else (self.shares, self.turns)
-        waiting = {kind for group in turns for kind in group if kind != group[number % len(group)]}
-        return {kind: count for kind, count in shares.items() if kind not in waiting}
+        waiting = {kind for group in self.turns for kind in group if kind != group[number % len(group)]}
+        return {kind: count for kind, count in self.shares.items() if kind not in waiting}
 
     def train_dataloader(self) -> DataLoader[Step]:
         """Endless steps, from the trainer's step on."""

@@ -20,11 +20,12 @@ class Part(Protocol):
     clip: float
 
     def begin(
-        self, backbone: Backbone, seed: int, folder: Path
+        self, backbone: Backbone, seed: int, folder: Path, weights: Path
     ) -> tuple[LightningModule, LightningDataModule]:
         """What trains (in place, where it belongs to the backbone), and what it is fed.
 
-        ``folder`` is its checkpoint folder, for whatever should survive a kill.
+        ``folder`` is its checkpoint folder, for whatever should survive a kill; below ``weights`` lies what
+        earlier parts wrote.
         """
         ...
 

@@ -54,7 +54,7 @@ class ClipPart:
         self._model: Clip | None = None
 
     def begin(
-        self, backbone: Backbone, seed: int, folder: Path
+        self, backbone: Backbone, seed: int, folder: Path, weights: Path
     ) -> tuple[LightningModule, LightningDataModule]:
         """A new CLIP drawn from ``seed``, and the stream of pictures with prompts."""
         with torch.random.fork_rng(devices=[]):

@@ -48,7 +48,7 @@ def fit_part(
     place(backbone, trainer)
     folder.stage_started(name, trainer.world_size)
     checkpoints = folder.checkpoint_dir(name)
-    module, data = part.begin(backbone, cfg.seed, checkpoints)
+    module, data = part.begin(backbone, cfg.seed, checkpoints, weights)
     setattr(module, "stage_name", name)  # noqa: B010 - read by the progress bar and the checkpoints
     fit_from(trainer, module, data, checkpoints)
     found = {f"{name}/{key}": float(value) for key, value in trainer.callback_metrics.items()}

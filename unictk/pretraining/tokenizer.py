@@ -62,7 +62,7 @@ class TokenizerPart:
         self._tokenizer: MagvitV2 | None = None
 
     def begin(
-        self, backbone: Backbone, seed: int, folder: Path
+        self, backbone: Backbone, seed: int, folder: Path, weights: Path
     ) -> tuple[LightningModule, LightningDataModule]:
         """The tokenizer of the backbone, and the stream of pictures."""
         self._tokenizer = _tokenizer(backbone)

@@ -22,10 +22,32 @@ def kept_album(file: Path, key: str, make: Callable[[], Album]) -> Album:
         if found.get("key") == key:
             return _read(found)
     album = make()
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    torch.save({"key": key} | _written(album), part)
-    os.replace(part, file)
+    _put(file, {"key": key} | _written(album))
     return album
+
+
+def kept_pairs(
+    file: Path, key: str, make: Callable[[], tuple[tuple[Coded, Coded], ...]]
+) -> tuple[tuple[Coded, Coded], ...]:
+    """Pairs of pictures in ``file`` if they were written under this ``key``; else new ones, written there."""
+    if file.is_file():
+        found = torch.load(file, weights_only=True)
+        if found.get("key") == key:
+            at = _pictures(found)
+            return tuple((at[one], at[other]) for one, other in json.loads(found["groups"]))
+    pairs = make()
+    pictures = {one.number: one for both in pairs for one in both}
+    groups = [(one.number, other.number) for one, other in pairs]
+    _put(file, {"key": key, "groups": json.dumps(groups)} | _columns(pictures))
+    return pairs
+
+
+def _put(file: Path, what: dict[str, Any]) -> None:
+    """Written whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    torch.save(what, part)
+    os.replace(part, file)
 
 
 def _written(album: Album) -> dict[str, Any]:
@@ -47,23 +69,32 @@ def _written(album: Album) -> dict[str, Any]:
         "own": [places(group) for group in album.own],
         "look_alikes": [places(group) for group in album.look_alikes],
     }
-    ordered = [pictures[number] for number in sorted(pictures)]
     assert album.black.codes is not None
+    return {"groups": json.dumps(groups), "black": album.black.codes} | _columns(pictures)
+
+
+def _columns(pictures: Mapping[int, Coded]) -> dict[str, Any]:
+    """Pictures in the order of their numbers, column by column."""
+    ordered = [pictures[number] for number in sorted(pictures)]
     return {
-        "groups": json.dumps(groups),
         "scenes": json.dumps([_data(one.scene) for one in ordered]),
         "numbers": torch.tensor([one.number for one in ordered]),
         "readable": torch.tensor([one.readable for one in ordered]),
         "codes": torch.stack([one.codes for one in ordered]).to(torch.int32),
-        "black": album.black.codes,
     }
 
 
-def _read(found: Mapping[str, Any]) -> Album:
+def _pictures(found: Mapping[str, Any]) -> dict[int, Coded]:
+    """By number, the pictures behind :func:`_columns`."""
     scenes = [_scene(data) for data in json.loads(found["scenes"])]
-    codes = found["codes"].long()
-    rows = zip(scenes, codes, found["numbers"].tolist(), found["readable"].tolist(), strict=True)
-    at = {number: Coded(scene, code, number, readable) for scene, code, number, readable in rows}
+    rows = zip(
+        scenes, found["codes"].long(), found["numbers"].tolist(), found["readable"].tolist(), strict=True
+    )
+    return {number: Coded(scene, code, number, readable) for scene, code, number, readable in rows}
+
+
+def _read(found: Mapping[str, Any]) -> Album:
+    at = _pictures(found)
     groups = json.loads(found["groups"])
 
     def pictures(numbers: list[int]) -> tuple[Coded, ...]:

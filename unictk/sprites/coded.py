@@ -77,7 +77,8 @@ class Album:
     of order, each with what an oracle reads in it; ``blends`` are cells of several pictures that one prompt
     asks for, as a model draws that decides cells apart. ``known`` shows each known character alone, ``own``
     with its own thing, at home, or both; ``look_alikes`` show others that differ from it in one value.
-    ``black`` is the picture that stands before text-only questions.
+    ``black`` is the picture that stands before text-only questions. ``drawn`` are (what a prompt meant, what
+    the model in training drew of it), once it can draw (:mod:`unictk.sprites.own_drawings`).
     """
 
     singles: tuple[Coded, ...]
@@ -89,6 +90,14 @@ class Album:
     own: tuple[tuple[Coded, ...], ...]
     look_alikes: tuple[tuple[Coded, ...], ...]
     black: Image
+    drawn: tuple[tuple[Coded, Coded], ...] = ()
+
+    @property
+    def count(self) -> int:
+        """The first number that no picture has."""
+        pairs = itertools.chain(*self.variants, *self.spoilt, *self.blends, *self.drawn)
+        groups = itertools.chain(*self.known, *self.own, *self.look_alikes)
+        return 1 + max(one.number for one in itertools.chain(self.singles, self.pairs, pairs, groups))
 
 
 def make_album(encode: Encode, decode: Decode, seed: int, sizes: Sizes, part: Part = "pretraining") -> Album:
@@ -197,14 +206,14 @@ def _as_read(
     pictures: list[np.ndarray] = []
     for first in range(0, len(codes), BATCH):
         pictures += list(decode(torch.stack([*codes[first : first + BATCH]])).float().cpu().numpy())
-    readings = _read_apart(pictures)
+    readings = read_apart(pictures)
     left = [
         shelf.put_codes(seen.scene, one, seen.readable) for one, seen in zip(codes, readings, strict=True)
     ]
     return list(zip(whole, left, strict=True))
 
 
-def _read_apart(pictures: Sequence[np.ndarray]) -> list[Reading]:
+def read_apart(pictures: Sequence[np.ndarray]) -> list[Reading]:
     """Read in other processes: what is no scene takes the oracle longest."""
     if len(pictures) < BATCH:
         return [read(picture) for picture in pictures]

@@ -77,8 +77,10 @@ def _tried(chance: random.Random, album: Album) -> tuple[Coded, Coded]:
     if draw < 0.25:
         coded = any_of(chance, album, 0.4)
         return coded, coded
-    if draw < 0.55:
+    if draw < 0.4:
         return chance.choice(album.blends)
+    if draw < 0.7:
+        return chance.choice(album.drawn or album.blends)
     if draw < 0.95:
         return _failed(chance, album)
     return any_of(chance, album, 0.4), any_of(chance, album, 0.4)
@@ -87,10 +89,12 @@ def _tried(chance: random.Random, album: Album) -> tuple[Coded, Coded]:
 def _failed(chance: random.Random, album: Album) -> tuple[Coded, Coded]:
     """(what was meant, a variant or something spoilt)."""
     draw = chance.random()
-    if draw < 0.6:
+    if draw < 0.5:
         both = chance.choice(album.variants)
         return both if chance.random() < 0.5 else both[::-1]
-    return chance.choice(album.spoilt if draw < 0.8 else album.blends)
+    if draw < 0.75:
+        return chance.choice(album.spoilt if draw < 0.65 else album.blends)
+    return chance.choice(album.drawn or album.blends)
 
 
 def _proposal(chance: random.Random, album: Album, category: str) -> str:
