@@ -204,6 +204,13 @@ def test_pictures_to_judge_are_of_mixed_steps(bench):
     assert set(steps) == set(MIXED_STEPS)
 
 
+def test_a_part_alone_asks_what_it_asks_among_all():
+    everything = work(SpritesBenchmark("quick"), Constant())
+    alone = work(SpritesBenchmark("quick", parts=["judging", "proposing"]), Constant())
+    assert {item.metric for item in alone.values()} == {"judge_parses", "propose_parses"}
+    assert alone == {key: everything[key] for key in alone}
+
+
 def test_without_known_characters_their_metrics_are_left_out(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("unictk.benchmarks.sprites.bench.BUNDLED", tmp_path / "none")
     metrics = {item.metric for item in work(SpritesBenchmark("quick"), Constant()).values()}

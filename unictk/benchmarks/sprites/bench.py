@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from annotated_types import Ge
 
@@ -24,6 +24,10 @@ from unictk.records import ItemRecord
 from unictk.samples import Sampling
 
 
+Part = Literal["tokenizer", "looking", "personal", "drawing", "proposing", "judging", "reflecting"]
+"""What can be asked by itself."""
+
+
 class SpritesBenchmark:
     """Asks, draws and judges; every number is a mean or a rank correlation of its records' scores.
 
@@ -32,6 +36,7 @@ class SpritesBenchmark:
         known: file of known characters' rows (see :mod:`unictk.concepts.known_rows`). None: the file beside
             the bundled backbone, and where that is absent too the ``known`` metrics are left out.
         batch_size: items a call; after each its records are saved.
+        parts: which of the parts to ask; None: all of them. Items and scores of a part do not depend on it.
     """
 
     name = NAME
@@ -42,7 +47,9 @@ class SpritesBenchmark:
         scale: Scale = "full",
         known: str | None = None,
         batch_size: Annotated[int, Ge(1)] = 48,
+        parts: Sequence[Part] | None = None,
     ) -> None:
+        self.parts = tuple(get_args(Part) if parts is None else parts)
         self.scale: Scale = scale
         self.known = known
         self.batch_size = batch_size
@@ -74,15 +81,17 @@ class SpritesBenchmark:
 
     def subjects(self, asking: Asking) -> list[Subject[Item]]:
         """The whole work list; equal seeds and scales give equal ones."""
-        return [
-            *reconstructions(asking, self.scale),
-            *looking(asking, self.scale),
-            *personal(asking, self.scale, self._known(asking.backbone)),
-            *drawing(asking, self.scale),
-            *proposals(asking, self.scale),
-            *judgements(asking, self.scale),
-            *reflections(asking, self.scale),
-        ]
+        scale = self.scale
+        made: Mapping[Part, Callable[[], Sequence[Subject[Item]]]] = {
+            "tokenizer": lambda: reconstructions(asking, scale),
+            "looking": lambda: looking(asking, scale),
+            "personal": lambda: personal(asking, scale, self._known(asking.backbone)),
+            "drawing": lambda: drawing(asking, scale),
+            "proposing": lambda: proposals(asking, scale),
+            "judging": lambda: judgements(asking, scale),
+            "reflecting": lambda: reflections(asking, scale),
+        }
+        return [subject for part, subjects in made.items() if part in self.parts for subject in subjects()]
 
     def _known(self, backbone: Backbone) -> list[ConceptTokens]:
         if self.known is None and not BUNDLED.is_file():
