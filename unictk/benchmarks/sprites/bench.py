@@ -23,7 +23,6 @@ from unictk.judges.base import Judge
 from unictk.records import ItemRecord
 from unictk.samples import Sampling
 
-
 Part = Literal["tokenizer", "looking", "personal", "drawing", "proposing", "judging", "reflecting"]
 """What can be asked by itself."""
 
