@@ -204,8 +204,8 @@ def test_pictures_to_judge_are_of_mixed_steps(bench):
     assert set(steps) == set(MIXED_STEPS)
 
 
-def test_a_part_alone_asks_what_it_asks_among_all():
-    everything = work(SpritesBenchmark("quick"), Constant())
+def test_a_part_alone_asks_what_it_asks_among_all(bench):
+    everything = work(bench, Constant())
     alone = work(SpritesBenchmark("quick", parts=["judging", "proposing"]), Constant())
     assert {item.metric for item in alone.values()} == {"judge_parses", "propose_parses"}
     for key, item in alone.items():
