@@ -129,6 +129,9 @@ class Perfect(Constant):
         found = torch.full((len(requests), len(options)), -50.0)
         for line, request in zip(found, requests, strict=True):
             item, about = self.item(request)
+            if about == "clear":  # everything it draws is a scene
+                line[options.index("Yes.")] = 0.0
+                continue
             (claim,) = (one for one in claims(item.asked, "evaluation") if one.point == about)
             truth = self.seen(request, item)[about]
             said = claim.right if truth else next(one for one in options if one != claim.right)

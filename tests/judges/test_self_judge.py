@@ -88,6 +88,23 @@ def test_every_point_is_a_closed_question_of_its_own():
     assert sorted(size for size, _ in player.calls) == [1, 3]
 
 
+def test_in_a_picture_that_is_not_clear_nothing_is_right():
+    def unclear(question: str, option: str) -> float:
+        return 1.0 * (option == "No.") if question == "Is it clear?" else likes(question, option)
+
+    plain, *asked = (
+        SelfJudge(Scripted(likes=way), clear=clear).judge([picture(expected=RED_STAR)])[0]
+        for way, clear in ((likes, None), (unclear, "Is it clear?"))
+    )
+    (verdict,) = asked
+    assert verdict.right == dict.fromkeys(plain.right, False)
+    assert verdict.score == pytest.approx(plain.score * 0.26894, abs=1e-3)
+    assert verdict.analysis == f"clear 0.269, {plain.analysis}"
+
+    sure = Scripted(likes=lambda q, o: 30.0 * (o == "Yes.") if q == "Is it clear?" else likes(q, o))
+    assert SelfJudge(sure, clear="Is it clear?").judge([picture(expected=RED_STAR)])[0].right == plain.right
+
+
 def test_pictures_are_judged_each_on_its_own():
     player = Scripted(likes=lambda question, option: float(len(question) % 7) * (option == "Yes."))
     judge = SelfJudge(player)

@@ -30,6 +30,9 @@ AGAIN = 0.3
 WHOLE = "prompt"
 """The one point of a prompt that nobody has taken apart."""
 
+SHOWN = "clear"
+"""Whether a picture shows anything; no point of a prompt has this name."""
+
 SAYS = (
     "Question: {question}\nReference: {reference}\nAnswer: {answer}\n"
     "Does the answer say what the reference says?"
@@ -43,7 +46,9 @@ class SelfJudge:
 
     ``points``: one closed question for each thing that the prompt asks. A point is right if the right answer
     is the likeliest; the score is ten times the mean probability of the right answers. A prompt whose points
-    are not known is one point: does the picture show it?
+    are not known is one point: does the picture show it? With ``clear`` it is asked first whether the picture
+    is clear at all: in one that is likelier not, no point is right, and the score is multiplied with how
+    likely it is. A small model that is asked for a colour tells one, whatever it looks at.
 
     ``score``: the rubric and the prompt, then the picture; the reply gives reasons, then a score from 0 to 10
     in JSON. A reply without a score is asked for once more with a little temperature; if that holds none
@@ -57,6 +62,7 @@ class SelfJudge:
         question: of mode ``score``: with ``{prompt}``, and if wanted ``{criteria}`` and ``{about}``; None:
             :data:`~unictk.judges.rubrics.QUESTION`.
         max_new_tokens: of a reply in mode ``score``.
+        clear: of mode ``points``: the question whether a picture shows anything clearly; None: not asked.
 
     Raises:
         UserError: ``question`` has no ``{prompt}``, or leaves the picture no room.
@@ -70,9 +76,11 @@ class SelfJudge:
         mode: Literal["points", "score"] = "points",
         question: str | None = None,
         max_new_tokens: Annotated[int, Ge(1)] = 256,
+        clear: str | None = None,
     ) -> None:
         self.backbone = backbone
         self.mode = mode
+        self.first = () if clear is None else (Claim(SHOWN, clear, CLOSED, CLOSED[0]),)
         self.question = question or QUESTION
         self.max_new_tokens = max_new_tokens
         if "{prompt}" not in self.question:
@@ -100,7 +108,9 @@ class SelfJudge:
     # -- point by point --------------------------------------------------------------------------------
 
     def _asked(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
-        asked = [(place, claim) for place, one in enumerate(requests) for claim in _points(one)]
+        asked = [
+            (place, claim) for place, one in enumerate(requests) for claim in (*self.first, *_points(one))
+        ]
         pictures = [_picture(one) for one in requests]
         found = probabilities(
             self.backbone,
@@ -152,9 +162,10 @@ def _points(request: JudgeRequest) -> list[Claim]:
 
 
 def _verdict(points: dict[str, tuple[bool, float]]) -> Verdict:
-    mean = sum(chance for _, chance in points.values()) / len(points)
-    right = {name: true for name, (true, _) in points.items()}
     told = ", ".join(f"{name} {chance:.3f}" for name, (_, chance) in points.items())
+    clear, shown = points.pop(SHOWN, (True, 1.0))
+    mean = shown * sum(chance for _, chance in points.values()) / len(points)
+    right = {name: true and clear for name, (true, _) in points.items()}
     return Verdict(round(BEST * mean, DIGITS), right, told)
 
 

@@ -16,10 +16,10 @@ from unictk.judges.closed import probabilities
 from unictk.metrics.answers import normalise
 from unictk.samples import GeneratedImage, Request, Text
 from unictk.sprites.grammar.categories import categories, fits
-from unictk.sprites.grammar.claims import Claim, claims
+from unictk.sprites.grammar.claims import CLOSED, Claim, claims
 from unictk.sprites.grammar.descriptions import prompt
 from unictk.sprites.grammar.selfplay import parse_proposal, proposal, proposer_question
-from unictk.sprites.grammar.verdicts import BEST, judge_question, parse_verdict, score_of
+from unictk.sprites.grammar.verdicts import BEST, CLEAR, judge_question, parse_verdict, score_of
 from unictk.sprites.splits import random_scene
 
 PROPOSAL_TOKENS = 128
@@ -99,7 +99,7 @@ class Judgements:
         drawn = self.asking.draw(items)
         requests = [self._question(*pair) for pair in zip(items, drawn, strict=True)]
         said = self.asking.backbone.generate_text(requests)
-        asked = self._asked(items, drawn, said)
+        asked = self._asked(items, drawn)
         true = [dict(verdict.right) for verdict in judged(ORACLE, items, drawn)]
         found = zip(said, asked, true, strict=True)
         return [json.dumps({"said": s, "asked": round(a, 5), "right": t}) for s, a, t in found]
@@ -112,15 +112,16 @@ class Judgements:
             item, *segments, about="verdict", max_new_tokens=VERDICT_TOKENS, text_temperature=0.0
         )
 
-    def _asked(
-        self, items: Sequence[Item], drawn: Sequence[GeneratedImage], said: Sequence[str]
-    ) -> list[float]:
-        """Mean probability that the points of each picture are right; 0 where its verdict calls it unclear.
+    def _asked(self, items: Sequence[Item], drawn: Sequence[GeneratedImage]) -> list[float]:
+        """Probability that each picture is clear, times the mean probability that its points are right.
 
         As the oracle scores: in a picture that shows nothing clearly nothing is right.
         """
+        whether = Claim("clear", CLEAR.of(PHRASING)[0], CLOSED, CLOSED[0])
         asked = [
-            (number, claim) for number, item in enumerate(items) for claim in claims(item.points, PHRASING)
+            (number, claim)
+            for number, item in enumerate(items)
+            for claim in (whether, *claims(item.points, PHRASING))
         ]
         found = probabilities(
             self.asking.backbone,
@@ -129,9 +130,7 @@ class Judgements:
         chances: list[list[float]] = [[] for _ in items]
         for (number, claim), options in zip(asked, found, strict=True):
             chances[number].append(options[claim.right])
-        verdicts = [parse_verdict(one) for one in said]
-        clear = [verdict is None or verdict.clear for verdict in verdicts]
-        return [seen * sum(right) / len(right) for seen, right in zip(clear, chances, strict=True)]
+        return [clear * sum(right) / len(right) for clear, *right in chances]
 
     def _closed(self, item: Item, drawn: GeneratedImage, claim: Claim) -> Request:
         segments = drawn.as_segment(key="/".join(item.key)), Text(claim.question)
