@@ -56,7 +56,11 @@ def further(folder: Path, start: str, seconds: float) -> Path:
     (folder / "weights/showo/model.safetensors").write_bytes(b"y" * 10)
     status = {
         "state": "done",
-        "overrides": ["experiment=pretrain/sprites_further", f"seed={seconds:.0f}"],
+        "overrides": [
+            "experiment=pretrain/sprites_further",
+            f"stages.refinement.start={start}",
+            f"seed={seconds:.0f}",
+        ],
         "stages": {"refinement": {"seconds": seconds}, "measure": {"seconds": 9.0}},
     }
     (folder / "status.json").write_text(json.dumps(status))
@@ -77,8 +81,11 @@ def test_what_a_run_went_on_from_is_in_the_card_and_what_it_did_not_train_stays(
     assert ship(second, target) == 11
     assert (target / "clip/weights").read_bytes() == b"c"
     card = (target / "README.md").read_text()
-    for number, command in enumerate(("", "_further seed=60", "_further seed=120"), start=1):
+    before = "_further stages.refinement.start=bundled:sprites/showo seed=60"
+    last = "_further stages.refinement.start=THE_RUN_BEFORE/weights/showo seed=120"
+    for number, command in enumerate(("", before, last), start=1):
         assert f"    {number}. python run.py experiment=pretrain/sprites{command}\n" in card
+    assert str(tmp_path) not in card, "no path of this machine"
     assert "| language | 1 | 90 min |\n| refinement | 2 | 1 min |\n| refinement | 3 | 2 min |" in card
     assert "| sprites/qa | 0.9900 |" in card
     assert "| clip/identity | 0.5000 |" in card

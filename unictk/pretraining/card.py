@@ -13,6 +13,9 @@ from unictk.app.folder import METRICS, STATUS, read_json
 from unictk.backbones.checkpoints import BUNDLED
 from unictk.errors import DataError
 
+START = "stages.refinement.start"
+"""The key that says what a language model goes on from."""
+
 CARD = "card.json"
 """The card as data, beside ``README.md``, its words."""
 
@@ -106,13 +109,19 @@ class Card:
 def _made(run: Path, shipped: Card | None) -> tuple[Made, ...]:
     """The parts of a run, after those of what it went on from."""
     status = read_json(run / STATUS)
-    command = " ".join(["python run.py", *status.get("overrides", ())])
+    start = OmegaConf.select(OmegaConf.load(run / "config.yaml"), START)
+    words = [
+        f"{START}=THE_RUN_BEFORE/weights/showo"  # wherever it was on that machine
+        if one.startswith(f"{START}=") and not str(start).startswith(BUNDLED)
+        else one
+        for one in status.get("overrides", ())
+    ]
+    command = " ".join(["python run.py", *words])
     own = tuple(
         Made(name, command, float(one.get("seconds", 0)))
         for name, one in status.get("stages", {}).items()
         if name != "measure"
     )
-    start = OmegaConf.select(OmegaConf.load(run / "config.yaml"), "stages.refinement.start")
     if start is None:
         return own
     if start.startswith(BUNDLED):

@@ -72,7 +72,7 @@ MEANING = {
     "sprites/judge_parses": "verdicts in the form asked for",
     "sprites/judge_complete": "verdicts that name what the prompt asks for, all of it and nothing else",
     "sprites/judge_points": "single things on which model and oracle agree",
-    "sprites/judge_asked_spearman": "the same correlation, thing by thing, and first whether the picture is clear",
+    "sprites/judge_asked_spearman": "the same correlation, thing by thing, first whether it is clear",
     "sprites/reflection": "points gained by drawing again after a critique",
     "unicycle/soft": "questions about its own pictures answered as their prompts say: mean over prompts",
     "unicycle/hard": "prompts of which every question is answered so",

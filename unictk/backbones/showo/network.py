@@ -76,6 +76,11 @@ class ShowoNetwork(nn.Module):
         config.vocab_size = vocabulary
         config._attn_implementation = "sdpa"
         self.phi = PhiForCausalLM(config)
+        if config.hidden_act == "gelu_new":
+            for layer in self.phi.model.layers:
+                layer.mlp.activation_fn = nn.GELU(
+                    approximate="tanh"
+                )  # the same function in one kernel, not eight
         self.size = vocabulary
         self.hidden = config.hidden_size
         self.checkpoint_blocks = False
