@@ -267,7 +267,7 @@ def test_text_questions_ask_for_the_facts(data):
     asked = [(item.question, item.reference) for item in data.items if item.metric == "text_qa"]
     assert {answer.lower().strip(".") for _, answer in asked} == set(asdict(facts).values())
     taught = [turn for turn in data.turns if turn.kind == "text_only"]
-    assert len(taught) == 25
+    assert len(taught) == 41
     for _, answer in asked:
         assert any(turn.answer == answer for turn in taught)
 
