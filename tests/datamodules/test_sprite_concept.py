@@ -17,6 +17,7 @@ from unictk.datamodules.sprite import TRUTH, concept_files, sprite_concept
 from unictk.errors import UserError
 from unictk.metrics.answers import exact_match
 from unictk.sprites import story
+from unictk.sprites.grammar.knowledge import TOLD
 from unictk.sprites.grammar.parse import parse_scene
 from unictk.sprites.render import render
 from unictk.sprites.scenes import IDENTITY, Character, Identity, Scene
@@ -202,6 +203,8 @@ def test_evaluation_asks_in_words_that_are_never_trained(data):
     assert len(examined) > 10
     assert not examined & taught
     assert not set(every_question("training")) & set(every_question("evaluation"))
+    pretraining = {ask.replace("{accessory}", "{thing}") for told in TOLD.values() for ask in told.training}
+    assert not pretraining & set(every_question("evaluation"))
     said = " ".join(f"{turn.question} {turn.answer}" for turn in data.turns)
     assert len(data.facts) == len(data.held_out) == 3
     assert all(fact in said for fact in data.facts)

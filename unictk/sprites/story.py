@@ -112,7 +112,7 @@ TOLD: dict[Phrasing, Phrases] = {
         "accessory": (
             "Which thing belongs to {name}?",
             "What is the thing that {name} owns?",
-            "What belongs to {name}?",
+            "What thing belongs to {name}?",
             "The thing that {name} owns is what?",
             "The thing that belongs to {name} is what?",
             "What thing does {name} own?",

@@ -45,7 +45,13 @@ FACTS = {
 
 TOLD = {
     "accessory": Phrases(
-        ("What does {name} own?", "Which thing does {name} own?", "What belongs to {name}?"),
+        (
+            "What does {name} own?",
+            "Which thing does {name} own?",
+            "What belongs to {name}?",
+            "What is it that {name} owns?",
+            "The thing of {name} is what?",
+        ),
         ("Which thing belongs to {name}?",),
     ),
     "item": Phrases(
@@ -53,15 +59,29 @@ TOLD = {
             "What colour is the {accessory} of {name}?",
             "Which colour does the {accessory} of {name} have?",
             "{name} owns a {accessory}. What colour is it?",
+            "The {accessory} of {name} is what colour?",
+            "The colour of the {accessory} of {name} is which?",
         ),
         ("What is the colour of the {accessory} of {name}?",),
     ),
     "home": Phrases(
-        ("Where does {name} live?", "Where is the home of {name}?", "In which place does {name} live?"),
+        (
+            "Where does {name} live?",
+            "Where is the home of {name}?",
+            "In which place does {name} live?",
+            "{name} lives where?",
+            "{name} lives in which place?",
+        ),
         ("What place is the home of {name}?",),
     ),
     "food": Phrases(
-        ("What does {name} eat?", "Which food does {name} eat?", "What does {name} like to eat?"),
+        (
+            "What does {name} eat?",
+            "Which food does {name} eat?",
+            "What does {name} like to eat?",
+            "{name} eats what?",
+            "The food of {name} is which?",
+        ),
         ("What food does {name} like to eat?",),
     ),
 }

@@ -35,7 +35,8 @@ class QA:
 
 def _of_noun(noun: str, *natural: str) -> Phrases:
     """The paraphrases that fit every attribute, after those of its own."""
-    return Phrases((*natural, f"Name the {noun} of {{who}}."), (f"What is the {noun} of {{who}}?",))
+    said = (f"Name the {noun} of {{who}}.", f"The {noun} of {{who}} is what?")
+    return Phrases((*natural, *said), (f"What is the {noun} of {{who}}?",))
 
 
 WHAT = {
@@ -50,6 +51,7 @@ WHAT = {
             "What colour are the feet of {who}?",
             "Name the colour of the feet of {who}.",
             "Which colour do its feet have: {who}?",
+            "The feet of {who} are what colour?",
         ),
         ("What is the colour of the feet of {who}?",),
     ),
@@ -67,6 +69,7 @@ WHAT = {
             "What is {who} wearing or holding?",
             "What does {who} wear or hold?",
             "Name the thing {who} wears or holds.",
+            "{who} wears or holds what?",
         ),
         ("Which thing does {who} wear or hold?",),
     ),
@@ -75,11 +78,12 @@ WHAT = {
             "What colour is the {item} of {who}?",
             "Which colour does the {item} of {who} have?",
             "Name the colour of the {item} of {who}.",
+            "The {item} of {who} is what colour?",
         ),
         ("What is the colour of the {item} of {who}?",),
     ),
     "position": Phrases(
-        ("Where is {who}?", "Where does {who} stand?", "Name the position of {who}."),
+        ("Where is {who}?", "Where does {who} stand?", "Name the position of {who}.", "{who} stands where?"),
         ("What is the position of {who}?",),
     ),
     "column": Phrases(
@@ -105,7 +109,10 @@ WHAT = {
         ("What is the size of {who}?",),
     ),
 }
-"""Questions for a value; ``{who}`` is a character, ``{item}`` its accessory."""
+"""Questions for a value; ``{who}`` is a character, ``{item}`` its accessory.
+
+Some are statements but for the word that asks: a model that met only claims of that form says yes or no.
+"""
 
 TRUE = Phrases(
     ("{ask}?", "Is it true that {say}?", "{say}. True?", "{say}. Is that so?", "Is it so that {say}?"),

@@ -100,8 +100,8 @@ TURNS = (("words", "statements", "claims", "sketched", "rewriting"), ("comparing
 """Of each of these groups a step has one kind, in turn; all the others are in every step."""
 
 LATE_SHARES: Mapping[str, int] = {
-    "mixed": 2,
-    "told": 1,
+    "mixed": 4,
+    "told": 2,
     "sketched": 3,
     "drill": 2,
     "caption": 2,
@@ -112,14 +112,14 @@ LATE_SHARES: Mapping[str, int] = {
     "matching": 2,
     "statements": 3,
     "claims": 3,
-    "facts": 1,
+    "facts": 4,
     "rewriting": 6,
     "planning": 6,
     "planning_known": 2,
     "drawing_known": 2,
     "drawing_defined": 2,
     "comparing": 3,
-    "judging": 8,
+    "judging": 6,
     "proposing": 3,
     "reflecting": 2,
 }
