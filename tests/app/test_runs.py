@@ -147,6 +147,8 @@ def test_interruption_is_recorded(shell):
         env=shell.environment(),
         cwd=shell.home,
         stdout=subprocess.DEVNULL,
+        # A shell's background jobs ignore interrupts, and so would all that tests start in one of them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for(lambda: shell.calls())
     running.send_signal(signal.SIGINT)

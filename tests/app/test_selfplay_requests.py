@@ -57,7 +57,7 @@ RIGHT = [
     [UNICORN],
     [UNICORN, "judge=oracle", "selfplay.allow_oracle=true"],
     [UNICORN, "judge.mode=score", "selfplay.expected_scores=true"],
-    [UNICORN, "judge=self_sprites"],
+    [UNICORN, "judge=self"],
     [UNICORN, "selfplay.proposer=grammar", "selfplay.only=[counting,relations]"],
     [UNICORN, "backbone=showo_512", "selfplay=paper", "judge.mode=score", "benchmark=none"],
     [UNICORN, "selfplay.quotas.caption=0"],

@@ -90,6 +90,8 @@ def test_what_a_run_went_on_from_is_in_the_card_and_what_it_did_not_train_stays(
     assert "| sprites/qa | 0.9900 |" in card
     assert "| clip/identity | 0.5000 |" in card
     assert "measure" not in card
+    ship(second, target)
+    assert (target / "README.md").read_text() == card, "a run of the chain may be shipped again"
 
 
 def test_a_run_whose_beginning_is_gone_is_refused(tmp_path):

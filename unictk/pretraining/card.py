@@ -44,7 +44,7 @@ class Card:
         of a CLIP that it did not train.
         """
         old = cls.read(shipped)
-        made = _made(run, old)
+        made = tuple(dict.fromkeys(_made(run, old)))  # what is shipped may be of the same chain
         names = {one.part for one in made}
         kept = tuple(one for one in old.made if one.part not in names) if old else ()
         metrics = _measured(run)
