@@ -149,7 +149,7 @@ def test_the_experiment_passes_the_check(capsys):
     said = OmegaConf.create(capsys.readouterr().out)
     assert (said.task["_target_"], said.benchmark["_target_"]) == ("unictk.tasks.measure", TARGET)
     assert said.judge["_target_"] == "unictk.judges.oracle.OracleJudge"
-    assert (said.sampling.steps, said.sampling.order, said.sampling.guidance) == (16, "random", 3.0)
+    assert (said.sampling.steps, said.sampling.order, said.sampling.guidance) == (24, "random", 3.0)
 
 
 def test_unknown_benchmarks_are_let_through():
